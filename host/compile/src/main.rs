@@ -1,0 +1,94 @@
+//! `ocf-wasm-compile`: component in on standard input, description and native code out on standard output.
+//!
+//! The only program of ocf-wasm that links a compiler, and the only one that parses a component. It is run in a
+//! child that may do little, by `install` and by an agent whose cache misses, so that a component built to exhaust
+//! or to subvert the compiler meets an unprivileged process with limits. What must never enter here: files, the
+//! network, the store.
+//!
+//! Output: [`MAGIC`], the length of the description (4 bytes, little endian), the description (JSON), the native
+//! code to the end. With `--describe` only the description.
+
+mod describe;
+
+use std::io::{Read as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::resource::{Resource, setrlimit};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// First bytes of the output.
+const MAGIC: &[u8; 4] = b"OCF1";
+/// Bytes of the largest component that is accepted; a Python component has 18 MiB.
+const COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of the largest native code that is written.
+const NATIVE_BYTES: usize = 256 * 1024 * 1024;
+/// Seconds of processor time; 64 MiB of plain code need about 45.
+const CPU_SECONDS: u64 = 120;
+/// Bytes of address space; a Python component needs 1.3 GiB.
+const ADDRESS_SPACE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let describe_only = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("--describe") => true,
+        Some(_) => {
+            eprintln!("usage: ocf-wasm-compile [--describe] < COMPONENT > OUTPUT   (run by ocf-wasm, not by hand)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(describe_only) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(describe_only: bool) -> Result<()> {
+    limit(Resource::RLIMIT_CPU, CPU_SECONDS)?;
+    limit(Resource::RLIMIT_AS, ADDRESS_SPACE_BYTES)?;
+    limit(Resource::RLIMIT_CORE, 0)?;
+    let mut component = Vec::new();
+    std::io::stdin().take(COMPONENT_BYTES + 1).read_to_end(&mut component).context("standard input")?;
+    if component.len() as u64 > COMPONENT_BYTES {
+        bail!("larger than {} MiB", COMPONENT_BYTES >> 20);
+    }
+    if wasmparser::Parser::is_core_wasm(&component) {
+        bail!("a core module, not a component: build it for wasm32-wasip2, or run `wasm-tools component new`");
+    }
+    if !wasmparser::Parser::is_component(&component) {
+        bail!("not a WebAssembly component");
+    }
+    let engine = ocf_wasm_engine::configuration().and_then(|config| Engine::new(&config)).map_err(cause)?;
+    let compiled = Component::new(&engine, &component).map_err(cause)?;
+    let description = serde_json::to_vec(&describe::describe(&engine, &compiled, &component)?)?;
+    let mut out = std::io::stdout().lock();
+    if describe_only {
+        out.write_all(&description)?;
+        return Ok(());
+    }
+    let native = compiled.serialize().map_err(cause)?;
+    if native.len() > NATIVE_BYTES {
+        bail!("its native code is larger than {} MiB", NATIVE_BYTES >> 20);
+    }
+    out.write_all(MAGIC)?;
+    out.write_all(&u32::try_from(description.len()).context("description")?.to_le_bytes())?;
+    out.write_all(&description)?;
+    out.write_all(&native)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// The root cause alone: what stands around it speaks of offsets in our own calls.
+fn cause(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{}", error.root_cause())
+}
+
+/// Lowers one limit of this process; a lower one that is set already stays.
+fn limit(resource: Resource, value: u64) -> Result<()> {
+    let (soft, hard) = nix::sys::resource::getrlimit(resource)?;
+    setrlimit(resource, value.min(soft), value.min(hard)).with_context(|| format!("{resource:?}"))
+}

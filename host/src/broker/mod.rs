@@ -1,0 +1,314 @@
+//! The broker: the process that Pacemaker started. It holds policy, effects, deadline and record, and answers the
+//! runner's questions; it never touches an engine nor parses what a plugin or a peer sent, beyond the seam's messages.
+
+mod session;
+mod trace;
+
+pub use session::Session;
+pub use trace::Trace;
+
+use std::time::{Duration, Instant};
+
+use crate::capability::{endpoint as endpoints, program as programs, state as states};
+use crate::instance::{Daemon, Directory, Record};
+use crate::policy::template::Values;
+use crate::policy::{Lifetime, Policy};
+use crate::report::Log;
+use crate::seam::{Answer, Error, Export, Slot, endpoint, program, state};
+
+/// Questions of one action.
+const CALLS: u32 = 100_000;
+
+/// When to answer, from the caller's timeout.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// When the plugin's time is over.
+    pub plugin: Instant,
+    /// When the host has answered, with what it did after that.
+    pub answer: Instant,
+}
+
+impl Deadline {
+    /// Splits `timeout`, which began to run at `start`: the caller kills without a warning, so the host answers
+    /// before; a stop keeps more back, for ending itself what the plugin could not.
+    pub fn new(start: Instant, timeout: Duration, is_stop: bool) -> Self {
+        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let clamp = |part: u64, least: u64, most: u64| (ms * part / 100).clamp(least, most);
+        let reserve = match (ms < 3_000, is_stop) {
+            (true, _) => ms * 30 / 100,
+            (false, false) => clamp(10, 1_000, 10_000),
+            (false, true) => clamp(25, 1_500, 20_000),
+        };
+        let last = (ms / 20).clamp(20, 500);
+        Self {
+            plugin: start + Duration::from_millis(ms.saturating_sub(reserve)),
+            answer: start + Duration::from_millis(ms.saturating_sub(last)),
+        }
+    }
+}
+
+/// What answers the runner's questions.
+pub struct Broker<'a> {
+    /// Where the record is kept.
+    pub directory: Directory,
+    /// What is known of the instance.
+    pub record: Record,
+    /// Whether the record is kept on disk.
+    pub is_recorded: bool,
+    /// What is granted.
+    pub policy: Policy,
+    /// This node.
+    pub node: String,
+    /// When to answer.
+    pub deadline: Deadline,
+    /// Where log lines go.
+    pub log: &'a Log,
+    /// Whether programs are to look missing, for a tester.
+    pub pretend_nothing_is_installed: bool,
+    export: Export,
+    calls: u32,
+}
+
+impl<'a> Broker<'a> {
+    /// Returns a broker for one action.
+    pub fn new(
+        directory: Directory,
+        record: Record,
+        policy: Policy,
+        node: String,
+        deadline: Deadline,
+        log: &'a Log,
+    ) -> Self {
+        Self {
+            directory,
+            record,
+            is_recorded: false,
+            policy,
+            node,
+            deadline,
+            log,
+            pretend_nothing_is_installed: false,
+            export: Export::Validate,
+            calls: 0,
+        }
+    }
+
+    /// Writes the record if it is kept.
+    ///
+    /// # Errors
+    /// A sentence: /run is full or read-only.
+    pub fn save(&self) -> Result<(), String> {
+        if !self.is_recorded {
+            return Ok(());
+        }
+        let path = self.directory.path().display();
+        self.directory.save(&self.record).map_err(|error| format!("record {path}: {error}"))
+    }
+
+    fn values(&self) -> Values<'_> {
+        Values { parameters: &self.record.parameters, slots: &[], node: &self.node, instance: &self.record.instance }
+    }
+
+    /// Counts a question. An export that looks changes nothing.
+    fn count(&mut self, what: &str, changes: bool) -> Answer<()> {
+        self.calls += 1;
+        if self.calls > CALLS {
+            return Err(Error::Denied(format!("more than {CALLS} questions in one action")));
+        }
+        if Instant::now() >= self.deadline.plugin {
+            return Err(Error::TimedOut);
+        }
+        if changes && matches!(self.export, Export::Monitor { .. } | Export::Validate) {
+            return Err(Error::Invalid(format!("{what} in {}, which changes nothing", self.export.word())));
+        }
+        Ok(())
+    }
+
+    fn binding(&self, label: &str, lifetime: Option<Lifetime>) -> Answer<&crate::policy::Program> {
+        if self.pretend_nothing_is_installed {
+            return Err(Error::Unavailable(format!("program {label}: the tester wants it missing")));
+        }
+        programs::binding(&self.policy.programs, label, lifetime)
+    }
+
+    fn permit(&self, label: &str, slots: &[Slot], lifetime: Option<Lifetime>) -> Answer<programs::Permit> {
+        programs::permit(self.binding(label, lifetime)?, label, slots, self.values())
+    }
+
+    fn condition(&self, label: &str) -> Option<programs::Condition> {
+        let daemon = self.record.daemons.get(label)?;
+        Some(daemon.condition(&self.directory.report_path(label)))
+    }
+
+    /// Ends the daemon of a label and forgets it.
+    ///
+    /// # Errors
+    /// See [`Daemon::stop`].
+    pub fn end(&mut self, label: &str, deadline: Instant) -> Answer<()> {
+        let Some(daemon) = self.record.daemons.get(label) else { return Ok(()) };
+        let default =
+            [crate::policy::StopStep { signal: nix::sys::signal::Signal::SIGTERM, grace: crate::policy::Grace::Rest }];
+        let steps = self.policy.programs.get(label).map_or(&default[..], |program| &program.stop);
+        daemon.stop(label, &self.directory.report_path(label), steps, deadline)?;
+        self.record.daemons.remove(label);
+        self.save().map_err(Error::Other)
+    }
+
+    /// A daemon whose main process has ended: how, and what it said last.
+    pub fn ended(&self) -> Option<String> {
+        self.record.daemons.keys().find_map(|label| {
+            let condition = self.condition(label)?;
+            let has_ended = matches!(condition.phase, program::Phase::Failed | program::Phase::Remains);
+            let report = programs::Report::read(&self.directory.report_path(label))?;
+            let ended = report.ended.filter(|_| has_ended)?;
+            Some(match report.last_line() {
+                Some(line) => format!("{label} {ended}: {line}"),
+                None => format!("{label} {ended}"),
+            })
+        })
+    }
+
+    /// Daemons that the record holds, and those of which something is alive.
+    pub fn held_and_alive(&self) -> (usize, usize) {
+        let alive =
+            self.record.daemons.keys().filter(|label| self.condition(label).is_some_and(|c| !c.members.is_empty()));
+        (self.record.daemons.len(), alive.count())
+    }
+}
+
+impl state::Host for Broker<'_> {
+    fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
+        self.count("state.get", false)?;
+        states::get(&self.record.notebook, &key)
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
+        self.count("state.set", true)?;
+        states::permit(&self.record.notebook, key, Some(value))?.apply(&mut self.record.notebook);
+        self.save().map_err(Error::Unavailable)
+    }
+
+    fn delete(&mut self, key: String) -> Answer<()> {
+        self.count("state.delete", true)?;
+        states::permit(&self.record.notebook, key, None)?.apply(&mut self.record.notebook);
+        self.save().map_err(Error::Unavailable)
+    }
+
+    fn keys(&mut self) -> Answer<Vec<String>> {
+        self.count("state.keys", false)?;
+        Ok(self.record.notebook.keys().cloned().collect())
+    }
+}
+
+impl program::Host for Broker<'_> {
+    fn available(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
+        self.count("program.available", false)?;
+        match self.permit(&label, &slots, None) {
+            Ok(_) => Ok(true),
+            Err(Error::Unavailable(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn run(&mut self, label: String, slots: Vec<Slot>, input: Option<Vec<u8>>) -> Answer<program::Output> {
+        self.count("program.run", false)?;
+        let permit = self.permit(&label, &slots, Some(Lifetime::Action))?;
+        let looks_only = matches!(self.export, Export::Monitor { .. } | Export::Validate);
+        if !looks_only && !self.record.untracked {
+            // What it leaves in the world is not known to the host, so a stop cannot be verified without the plugin.
+            self.record.untracked = true;
+            self.save().map_err(Error::Unavailable)?;
+        }
+        permit.run(&self.record.instance, input, self.deadline.plugin)
+    }
+
+    fn start(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
+        self.count("program.start", true)?;
+        let permit = self.permit(&label, &slots, Some(Lifetime::Instance))?;
+        if !self.is_recorded {
+            return Err(Error::Unavailable(format!("program {label}: this instance has no record to keep it in")));
+        }
+        match self.condition(&label).map(|c| c.phase) {
+            Some(program::Phase::Running) => return Ok(false),
+            Some(_) => self.end(&label, self.deadline.plugin)?,
+            None => {}
+        }
+        let report = self.directory.report_path(&label);
+        let daemon = Daemon::new(&self.record.instance, &label);
+        let (directory, record) = (&self.directory, &mut self.record);
+        let instance = record.instance.clone();
+        permit.start(&instance, &report, daemon, self.deadline.plugin, |daemon| {
+            record.daemons.insert(label.clone(), daemon.clone());
+            directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
+        })?;
+        Ok(true)
+    }
+
+    fn status(&mut self, label: String) -> Answer<program::Condition> {
+        self.count("program.status", false)?;
+        self.binding(&label, Some(Lifetime::Instance))?;
+        let Some(found) = self.condition(&label) else {
+            return Ok(program::Condition { phase: program::Phase::Stopped, processes: 0, age_ms: None, ended: None });
+        };
+        let age = crate::sys::clock::since_boot_ns().saturating_sub(found.since_boot_ns) / 1_000_000;
+        Ok(program::Condition {
+            phase: found.phase,
+            processes: u32::try_from(found.members.len()).unwrap_or(u32::MAX),
+            age_ms: Some(age),
+            ended: found.ended.map(Into::into),
+        })
+    }
+
+    fn stop(&mut self, label: String) -> Answer<()> {
+        self.count("program.stop", true)?;
+        // A daemon that is recorded is ended whatever the policy says: only its steps come from there.
+        if !self.record.daemons.contains_key(&label) {
+            programs::binding(&self.policy.programs, &label, Some(Lifetime::Instance))?;
+        }
+        self.end(&label, self.deadline.plugin)
+    }
+
+    fn signal(&mut self, label: String, signal: program::SignalName) -> Answer<bool> {
+        use nix::sys::signal::Signal;
+        use program::SignalName;
+        self.count("program.signal", true)?;
+        let signal = match signal {
+            SignalName::Hup => Signal::SIGHUP,
+            SignalName::Int => Signal::SIGINT,
+            SignalName::Quit => Signal::SIGQUIT,
+            SignalName::Usr1 => Signal::SIGUSR1,
+            SignalName::Usr2 => Signal::SIGUSR2,
+            SignalName::Term => Signal::SIGTERM,
+            SignalName::Winch => Signal::SIGWINCH,
+        };
+        if !self.binding(&label, Some(Lifetime::Instance))?.signals.contains(&signal) {
+            return Err(Error::Denied(format!("program {label}: granted without {signal} in `signals`")));
+        }
+        let main = self.condition(&label).and_then(|c| c.main.filter(|main| c.members.contains(main)));
+        Ok(main.is_some_and(|main| main.signal(signal)))
+    }
+}
+
+impl Broker<'_> {
+    fn endpoint(&self, label: &str, slots: &[Slot]) -> Answer<endpoints::Permit> {
+        endpoints::permit(&self.policy.endpoints, label, slots, self.values(), self.deadline.plugin)
+    }
+}
+
+impl endpoint::Host for Broker<'_> {
+    fn connect(&mut self, label: String, slots: Vec<Slot>) -> Answer<endpoint::Reach> {
+        self.count("endpoint.connect", false)?;
+        self.endpoint(&label, &slots)?.connect()
+    }
+
+    fn exchange(
+        &mut self,
+        label: String,
+        slots: Vec<Slot>,
+        send: Vec<u8>,
+        until: endpoint::Until,
+    ) -> Answer<endpoint::Reply> {
+        self.count("endpoint.exchange", false)?;
+        self.endpoint(&label, &slots)?.exchange(&send, &until)
+    }
+}

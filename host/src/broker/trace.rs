@@ -1,0 +1,52 @@
+//! What the plugin asked and was answered, call by call, for who wants to see it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::ocf::outcome::one_line;
+
+/// Bytes of one line.
+const LINE_BYTES: usize = 4096;
+
+/// A file to write to, or nothing.
+#[derive(Debug)]
+pub struct Trace {
+    file: Option<File>,
+    start: Instant,
+}
+
+impl Trace {
+    /// Opens the file that the caller named. One that cannot be opened is no reason to fail.
+    pub fn open(path: Option<&Path>, start: Instant) -> Self {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let file = path.filter(|p| p.is_absolute()).and_then(|path| {
+            // Opened anew, a file behind it would be written at another place.
+            if path == Path::new("/dev/stderr") {
+                return crate::sys::fd::duplicate(2).ok().map(File::from);
+            }
+            // A terminal or a pipe has no link in its last step that somebody could have put there.
+            if !path.starts_with("/dev") && !path.starts_with("/proc") {
+                options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
+            }
+            options.open(path).ok()
+        });
+        Self { file, start }
+    }
+
+    /// Whether anybody wants to see it.
+    pub fn is_on(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Writes a line about something that took `took`.
+    pub fn line(&mut self, text: &str, took: Option<Duration>) {
+        let Some(file) = &mut self.file else { return };
+        let at = self.start.elapsed().as_secs_f64() * 1000.0;
+        let took = took.map(|t| format!("  ({:.2} ms)", t.as_secs_f64() * 1000.0)).unwrap_or_default();
+        let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(text, LINE_BYTES));
+    }
+}

@@ -1,0 +1,213 @@
+//! A program of the instance lifetime: a daemon that outlives the action, told apart from all others, ended for good.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::keeper::{self, ToKeeper};
+use super::tree::{self, Tree};
+use super::{Permit, wait_until};
+use crate::instance::Daemon;
+use crate::policy::{Grace, StopStep};
+use crate::seam::program::Phase;
+use crate::seam::{Answer, Channel, Error, ExitStatus};
+use crate::sys::process::ProcessId;
+
+/// How long killed processes may take to be gone, beyond which they are stuck in the kernel.
+const GONE: Duration = Duration::from_secs(2);
+
+/// What the keeper of a daemon has written down.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// The main process.
+    pub main: Option<ProcessId>,
+    /// How it ended.
+    pub ended: Option<Ended>,
+    /// The last of what the daemon wrote to standard output and error.
+    pub output: String,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// With this status.
+    Exited(u8),
+    /// By this signal.
+    Signaled(u8),
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exited with status {status}"),
+            Self::Signaled(signal) => write!(f, "ended by signal {signal}"),
+        }
+    }
+}
+
+impl From<Ended> for ExitStatus {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Exited(status) => Self::Exited(status),
+            Ended::Signaled(signal) => Self::Signaled(signal),
+        }
+    }
+}
+
+impl Report {
+    /// Reads what the keeper wrote, if anything.
+    pub fn read(path: &Path) -> Option<Self> {
+        crate::instance::load_report(path).ok()
+    }
+
+    /// The last line that the daemon wrote.
+    pub fn last_line(&self) -> Option<&str> {
+        self.output.lines().rev().map(str::trim).find(|line| !line.is_empty())
+    }
+}
+
+/// A daemon at one moment.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// Where it is.
+    pub phase: Phase,
+    /// Members of its tree.
+    pub members: Vec<ProcessId>,
+    /// Its main process, alive or not.
+    pub main: Option<ProcessId>,
+    /// How that ended.
+    pub ended: Option<Ended>,
+    /// Nanoseconds since boot at its start.
+    pub since_boot_ns: u64,
+}
+
+impl Daemon {
+    /// Prepares a daemon: nothing is made yet, so that it can be recorded before it is.
+    pub fn new(instance: &str, label: &str) -> Self {
+        Self {
+            keeper: None,
+            cgroup: tree::new_cgroup(instance, label),
+            since_boot_ns: crate::sys::clock::since_boot_ns(),
+        }
+    }
+
+    fn tree(&self, report: Option<&Report>) -> Tree {
+        Tree { cgroup: self.cgroup.clone(), keeper: self.keeper, main: report.and_then(|r| r.main) }
+    }
+
+    /// Looks at the daemon. `path` is its keeper's report.
+    pub fn condition(&self, path: &Path) -> Condition {
+        let report = Report::read(path);
+        let members = self.tree(report.as_ref()).members();
+        let main = report.as_ref().and_then(|r| r.main);
+        let ended = report.as_ref().and_then(|r| r.ended);
+        let phase = match main {
+            Some(main) if members.contains(&main) || main.is_alive() => Phase::Running,
+            _ if !members.is_empty() => Phase::Remains,
+            Some(_) => Phase::Failed,
+            None => Phase::Stopped,
+        };
+        Condition { phase, members, main, ended, since_boot_ns: self.since_boot_ns }
+    }
+
+    /// Ends the daemon by the steps of its policy, then by SIGKILL; returns when nothing of its tree is left.
+    ///
+    /// # Errors
+    /// `timed-out` if something is left that even SIGKILL did not end by `deadline`.
+    pub fn stop(&self, label: &str, path: &Path, steps: &[StopStep], deadline: Instant) -> Answer<()> {
+        let report = Report::read(path);
+        let tree = self.tree(report.as_ref());
+        let main = tree.main;
+        // Time to kill what does not listen is kept back from the steps.
+        let reserve = (deadline.saturating_duration_since(Instant::now()) / 10).min(GONE);
+        let last = deadline.checked_sub(reserve).unwrap_or(deadline);
+        for step in steps {
+            if tree.members().is_empty() {
+                break;
+            }
+            let left = last.saturating_duration_since(Instant::now());
+            let grace = match step.grace {
+                Grace::Ms(ms) => Duration::from_millis(ms).min(left),
+                Grace::Percent(percent) => left * u32::try_from(percent).unwrap_or(100) / 100,
+                Grace::Rest => left,
+            };
+            let until = Instant::now() + grace;
+            // The main process ends its own children; what it leaves is asked the same.
+            if main.is_some_and(|main| main.signal(step.signal)) {
+                wait_until(until, || tree.members().is_empty() || main.is_some_and(|main| !main.is_alive()));
+            }
+            if !wait_until((Instant::now() + GONE / 4).min(until), || tree.members().is_empty()) {
+                tree.signal(step.signal);
+                wait_until(until, || tree.members().is_empty());
+            }
+        }
+        let gone = wait_until(deadline.max(Instant::now() + Duration::from_millis(200)), || {
+            let members = tree.members();
+            if !members.is_empty() {
+                tree.kill();
+            }
+            members.is_empty()
+        });
+        if !gone {
+            let left: Vec<String> = tree.members().iter().map(|id| id.pid.to_string()).collect();
+            return Err(Error::Other(format!("program {label}: still there after SIGKILL: {}", left.join(", "))));
+        }
+        // The keeper has nothing to wait for any more; if it is stuck, it is not part of the resource.
+        if let Some(keeper) = self.keeper
+            && !wait_until(Instant::now() + GONE / 4, || !keeper.is_alive())
+        {
+            keeper.signal(Signal::SIGKILL);
+        }
+        tree.forget();
+        let _ = std::fs::remove_file(path);
+        Ok(())
+    }
+}
+
+impl Permit {
+    /// Starts the program under a keeper and returns when it has been executed. `recorded` is called with the daemon
+    /// each time that more is known of it, before the next step.
+    ///
+    /// # Errors
+    /// `unavailable` if it cannot be executed; `other` if no keeper can be made or the record cannot be written.
+    pub fn start(
+        self,
+        instance: &str,
+        report: &Path,
+        mut daemon: Daemon,
+        deadline: Instant,
+        mut recorded: impl FnMut(&Daemon) -> Answer<()>,
+    ) -> Answer<()> {
+        let label = self.label.clone();
+        let other =
+            |what: &str, error: &dyn std::fmt::Display| Error::Other(format!("program {label}: {what}: {error}"));
+        let _ = std::fs::remove_file(report);
+        recorded(&daemon)?;
+        if let Some(cgroup) = &daemon.cgroup {
+            std::fs::create_dir(cgroup).map_err(|e| other("control group", &e))?;
+        }
+        let (mut ours, theirs) = Channel::pair().map_err(|e| other("keeper", &e))?;
+        let pid = keeper::spawn(theirs, &self.file, instance, &label).map_err(|e| other("keeper", &e))?;
+        let plan = ToKeeper::Plan {
+            label: label.clone(),
+            instance: instance.to_owned(),
+            report: report.to_owned(),
+            argv: self.argv,
+            environment: self.environment,
+            user: self.user,
+            cgroup: daemon.cgroup.clone(),
+        };
+        daemon.keeper = ProcessId::now(pid.as_raw());
+        recorded(&daemon)?;
+        // From here on the keeper may act: all that it makes can be found through what is recorded.
+        ours.send(&plan).map_err(|_| other("keeper", &"ended at once"))?;
+        match ours.receive::<Result<(), String>>(Some(deadline)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(Error::Unavailable(format!("program {label}: cannot be executed: {why}"))),
+            Err(crate::seam::Lost::TimedOut) => Err(Error::TimedOut),
+            Err(_) => Err(other("keeper", &"ended without a word")),
+        }
+    }
+}

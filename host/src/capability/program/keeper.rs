@@ -1,0 +1,241 @@
+//! The keeper: a small process that looks after one daemon for as long as anything of it lives.
+//!
+//! It is the parent to which orphans of the tree fall, it keeps the last output, and it writes down how the main
+//! process ended. It decides nothing, and if it is lost nothing is concluded from that. It is the agent's own binary
+//! under another name, executed afresh, so that it holds neither parameters nor descriptors of the action.
+
+use std::ffi::CString;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, pipe2};
+use serde::{Deserialize, Serialize};
+
+use super::command;
+use super::daemon::{Ended, Report};
+use crate::sandbox::child::Plan;
+use crate::seam::Channel;
+use crate::sys::process::ProcessId;
+use crate::sys::user::User;
+use crate::sys::{exec, exit, fd, fork, process};
+
+/// The zeroth argument by which the binary knows what it is.
+pub const NAME: &str = "ocf-wasm-keeper";
+/// The descriptor of the way to the broker, and that of the program.
+const CHANNEL: i32 = 3;
+const PROGRAM: i32 = 4;
+/// Bytes of output that are kept.
+const OUTPUT_BYTES: usize = 4096;
+
+/// What a keeper is told.
+#[derive(Serialize, Deserialize)]
+pub enum ToKeeper {
+    /// All that it needs to start the daemon. The program is open at [`PROGRAM`].
+    Plan {
+        /// The label, for logs.
+        label: String,
+        /// The instance, for logs.
+        instance: String,
+        /// Where to report.
+        report: PathBuf,
+        /// Arguments, the zeroth included.
+        argv: Vec<CString>,
+        /// The whole environment.
+        environment: Vec<CString>,
+        /// Whom it runs as.
+        user: Option<User>,
+        /// The control group of the daemon's tree.
+        cgroup: Option<PathBuf>,
+    },
+}
+
+/// Starts a keeper, which waits for its plan.
+pub(super) fn spawn(channel: Channel, program: &OwnedFd, instance: &str, label: &str) -> std::io::Result<Pid> {
+    let own = std::fs::File::open("/proc/self/exe")?;
+    let own = OwnedFd::from(own);
+    let null = OwnedFd::from(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?);
+    let argv: Vec<CString> = [NAME, instance, label].iter().filter_map(|a| CString::new(*a).ok()).collect();
+    // Copies above the numbers that are about to be taken.
+    let high = |number: i32| fd::duplicate(number);
+    let (channel, program) = (high(channel.number())?, high(program.as_raw_fd())?);
+    fork::fork(move || {
+        let _ = nix::unistd::setsid();
+        let placed = lift(&own).and_then(|own| {
+            let (channel, program, null) = (lift(&channel)?, lift(&program)?, lift(&null)?);
+            for number in 0..3 {
+                fd::place(&null, number)?;
+            }
+            fd::place(&channel, CHANNEL)?;
+            fd::place(&program, PROGRAM)?;
+            Ok(own)
+        });
+        if let Ok(own) = placed {
+            fork::reset_signals();
+            exec::by_descriptor(&own, &argv, &[]);
+        }
+        exit::now(127)
+    })
+}
+
+/// Returns a copy of a descriptor whose number is above those that are placed.
+fn lift(from: &OwnedFd) -> std::io::Result<OwnedFd> {
+    let mut held = Vec::new();
+    loop {
+        let copy = fd::duplicate(from.as_raw_fd())?;
+        if copy.as_raw_fd() > PROGRAM {
+            return Ok(copy);
+        }
+        held.push(copy);
+    }
+}
+
+/// The whole life of a keeper.
+pub fn main() -> ! {
+    let status = match keep() {
+        Ok(()) => 0,
+        Err(error) => {
+            crate::report::Log::system(NAME).error(&format!("keeper: {error}"));
+            1
+        }
+    };
+    exit::now(status)
+}
+
+fn keep() -> std::io::Result<()> {
+    let mut broker = Channel::from_fd(fd::inherited(CHANNEL)?);
+    let program = fd::inherited(PROGRAM)?;
+    process::adopt_orphans();
+    let signals = SigSet::all();
+    signals.thread_block()?;
+    let children =
+        SignalFd::with_flags(&SigSet::from(Signal::SIGCHLD), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let Ok(ToKeeper::Plan { label, instance, report: path, argv, environment, user, cgroup }) = broker.receive(None)
+    else {
+        // The broker died before it gave the word: nothing was started.
+        return Ok(());
+    };
+    // Out of whatever group the cluster's daemon lives in.
+    if let Some(above) = cgroup.as_deref().and_then(Path::parent) {
+        let _ = std::fs::write(above.join("cgroup.procs"), "0");
+    }
+    let (output, out) = pipe2(OFlag::O_CLOEXEC)?;
+    let (failed, failure) = pipe2(OFlag::O_CLOEXEC)?;
+    let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
+    let err = out.try_clone()?;
+    let plan = Plan { program, argv, environment, user, cgroup, standard: [null, out, err], dies_with: None };
+    let main = command::spawn(plan, failure)?;
+    let mut report = Report { main: ProcessId::now(main.as_raw()), ..Report::default() };
+    crate::instance::save_report(&path, &report)?;
+    let mut why = String::new();
+    std::fs::File::from(failed).read_to_string(&mut why)?;
+    let started = if why.is_empty() { Ok(()) } else { Err(why.clone()) };
+    if !why.is_empty() {
+        report.main = None;
+        crate::instance::save_report(&path, &report)?;
+    }
+    let _ = broker.send(&started);
+    drop(broker);
+    let log = crate::report::Log::system(&format!("{instance}/{label}"));
+    watch(main, std::fs::File::from(output), &children, &mut report, &path, &log)
+}
+
+/// Waits for the end of everything.
+fn watch(
+    main: Pid,
+    output: std::fs::File,
+    children: &SignalFd,
+    report: &mut Report,
+    path: &Path,
+    log: &crate::report::Log,
+) -> std::io::Result<()> {
+    nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let mut tail = Tail::default();
+    let mut output = Some(output);
+    loop {
+        let mut waited = vec![PollFd::new(children.as_fd(), PollFlags::POLLIN)];
+        if let Some(pipe) = &output {
+            waited.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));
+        }
+        let _ = poll(&mut waited, PollTimeout::NONE);
+        drop(waited);
+        while children.read_signal().is_ok_and(|s| s.is_some()) {}
+        if let Some(pipe) = &mut output
+            && !tail.take(pipe, log)
+        {
+            output = None;
+        }
+        loop {
+            let ended = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, status)) if pid == main => {
+                    Ended::Exited(u8::try_from(status).unwrap_or(255))
+                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => {
+                    Ended::Signaled(u8::try_from(signal as i32).unwrap_or(0))
+                }
+                Ok(WaitStatus::StillAlive) => break,
+                Ok(_) => continue,
+                Err(nix::Error::ECHILD) => {
+                    return finish(report, &tail, path);
+                }
+                Err(nix::Error::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            report.ended = Some(ended);
+            report.output.clone_from(&tail.text());
+            save_if_wanted(path, report)?;
+        }
+    }
+}
+
+fn finish(report: &mut Report, tail: &Tail, path: &Path) -> std::io::Result<()> {
+    report.output = tail.text();
+    save_if_wanted(path, report)
+}
+
+/// A report that somebody removed is not wanted any more: the stop is done.
+fn save_if_wanted(path: &Path, report: &Report) -> std::io::Result<()> {
+    if path.exists() { crate::instance::save_report(path, report) } else { Ok(()) }
+}
+
+/// The last of the output.
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    line: Vec<u8>,
+}
+
+impl Tail {
+    /// Takes what is there. False at the end.
+    fn take(&mut self, pipe: &mut std::fs::File, log: &crate::report::Log) -> bool {
+        let mut piece = [0; 4096];
+        loop {
+            match pipe.read(&mut piece) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    self.bytes.extend_from_slice(&piece[..count]);
+                    let over = self.bytes.len().saturating_sub(OUTPUT_BYTES);
+                    self.bytes.drain(..over);
+                    for byte in &piece[..count] {
+                        if *byte == b'\n' || self.line.len() >= 1024 {
+                            log.info(&String::from_utf8_lossy(&std::mem::take(&mut self.line)));
+                        } else {
+                            self.line.push(*byte);
+                        }
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}

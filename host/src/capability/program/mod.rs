@@ -1,0 +1,133 @@
+//! `program`: running what the policy binds to a label, to its end or as a daemon whose whole tree is tracked.
+//!
+//! A plugin never names a file, an argument vector, a user or a pid. What is executed was opened once and judged on the
+//! descriptor; its arguments are whole values; its environment is made from nothing.
+
+mod command;
+mod daemon;
+pub mod keeper;
+pub mod tree;
+
+pub use daemon::{Condition, Ended, Report};
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::policy::template::{Unfit, Values, fill_all};
+use crate::policy::{Lifetime, Program};
+use crate::seam::{Answer, Error, Slot};
+use crate::sys::user::{self, User};
+
+/// Where programs look for programs.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program that was checked, opened and filled in: the only thing that can be executed.
+#[derive(Debug)]
+pub struct Permit {
+    label: String,
+    file: OwnedFd,
+    argv: Vec<CString>,
+    environment: Vec<CString>,
+    user: Option<User>,
+    input: bool,
+    timeout: Option<Duration>,
+}
+
+/// Finds the binding of a label for a call that is meant for programs of one lifetime.
+///
+/// # Errors
+/// `denied` if it is not bound, or bound to the other lifetime.
+pub fn binding<'a>(
+    bound: &'a BTreeMap<String, Program>,
+    label: &str,
+    lifetime: Option<Lifetime>,
+) -> Answer<&'a Program> {
+    let program = bound.get(label).ok_or_else(|| Error::Denied(format!("program {label}: not granted")))?;
+    match lifetime {
+        Some(wanted) if wanted != program.lifetime => {
+            let needed = match wanted {
+                Lifetime::Action => "action",
+                Lifetime::Instance => "instance",
+            };
+            Err(Error::Denied(format!("program {label}: granted, but not with lifetime = \"{needed}\"")))
+        }
+        Some(_) | None => Ok(program),
+    }
+}
+
+/// Checks a call against its binding.
+///
+/// # Errors
+/// `denied` for a parameter that does not fit, `invalid` for a slot, `unavailable` for a program that is not there or
+/// not safe to run, or a user that does not exist.
+pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>) -> Answer<Permit> {
+    let slots = super::pairs(slots);
+    let values = Values { slots: &slots, ..values };
+    let refuse = |error: Unfit| super::unfit("program", label, error);
+    let unset = || refuse(Unfit::Parameter("a parameter that it needs is not set".to_owned()));
+    let path = program.program.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
+    let name = program.user.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
+    let mut argv = vec![path.clone()];
+    argv.extend(fill_all(&program.argv, &values).map_err(refuse)?);
+    let mut environment = vec![PATH.to_owned()];
+    if !program.environment.iter().any(|(name, _)| name == "LANG") {
+        environment.push("LANG=C.UTF-8".to_owned());
+    }
+    for (variable, template) in &program.environment {
+        if let Some(value) = template.fill(&values).map_err(refuse)? {
+            environment.retain(|e| !e.starts_with(&format!("{variable}=")));
+            environment.push(format!("{variable}={value}"));
+        }
+    }
+    let file = crate::sys::trusted::open_program(Path::new(&path)).map_err(|error| {
+        let text = match error.kind() {
+            ErrorKind::PermissionDenied => format!("program {label}: not safe to run: {error}"),
+            ErrorKind::NotFound => format!("program {label}: {path} is not there"),
+            _ => format!("program {label}: {path}: {error}"),
+        };
+        Error::Unavailable(text)
+    })?;
+    let user = if user::is_alone() {
+        None
+    } else {
+        let found = user::look_up(&name);
+        Some(
+            found
+                .ok_or_else(|| Error::Unavailable(format!("program {label}: there is no user {name} on this node")))?,
+        )
+    };
+    Ok(Permit {
+        label: label.to_owned(),
+        file,
+        argv: c_strings(argv),
+        environment: c_strings(environment),
+        user,
+        input: program.input,
+        timeout: program.timeout_ms.map(Duration::from_millis),
+    })
+}
+
+/// The policy and the environment allow no NUL, so none is lost here.
+fn c_strings(texts: Vec<String>) -> Vec<CString> {
+    texts.into_iter().filter_map(|text| CString::new(text).ok()).collect()
+}
+
+/// Waits until `done`, looking ever more rarely, until `deadline`. Whether it was.
+fn wait_until(deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if done() {
+            return true;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}

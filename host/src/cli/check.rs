@@ -1,0 +1,81 @@
+//! `check`: are the policies right, and what does this node offer?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::Format;
+use crate::capability::program::tree;
+use crate::policy::{self, Policy, Refused};
+use crate::store::{self, install};
+
+#[derive(clap::Args)]
+#[command(after_help = "Exit status: 0 all right, 1 something is refused.")]
+pub(super) struct Arguments {
+    /// Policy files; those of all installed agents if none is named
+    policies: Vec<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    let named: Vec<PathBuf> = arguments.policies.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?;
+    let all = if named.is_empty() {
+        install::installed().iter().map(|(agent, _)| store::policy_path(agent)).collect()
+    } else {
+        named.clone()
+    };
+    let checked: Vec<(PathBuf, Option<String>)> =
+        all.into_iter().map(|path| (path.clone(), wrong(&path, named.is_empty()))).collect();
+    let layers = layers();
+    let failed = checked.iter().any(|(_, wrong)| wrong.is_some());
+    if format == Format::Json {
+        let policies: Vec<_> =
+            checked.iter().map(|(path, wrong)| serde_json::json!({ "path": path, "refused": wrong })).collect();
+        let layers: serde_json::Map<_, _> =
+            layers.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())).collect();
+        super::json(&serde_json::json!({ "policies": policies, "node": layers }))?;
+    } else {
+        for (path, wrong) in &checked {
+            match wrong {
+                None => println!("{}: ok", path.display()),
+                Some(text) => println!("{text}"),
+            }
+        }
+        println!("This node:");
+        for (name, text) in &layers {
+            println!("  {name:12} {text}");
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What is wrong with a policy. One in its place must also be safe there.
+fn wrong(path: &Path, in_place: bool) -> Option<String> {
+    let text = if in_place {
+        match policy::load(path) {
+            Ok(text) => text,
+            Err(Refused::Missing(_)) => return Some(format!("{}: not there: start is refused", path.display())),
+            Err(refused) => return Some(refused.to_string()),
+        }
+    } else {
+        match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return Some(format!("{}: {error}", path.display())),
+        }
+    };
+    Policy::parse(&text, path).err().map(|diagnostic| diagnostic.to_string())
+}
+
+fn layers() -> Vec<(&'static str, String)> {
+    let alone = crate::sys::user::is_alone();
+    let user = match crate::sys::user::look_up(store::USER) {
+        _ if alone => "one user only: plugins and programs run as you".to_owned(),
+        Some(user) => format!("plugins run as {} ({})", store::USER, user.uid),
+        None => format!("there is no user {}: `ocf-wasm install` makes it", store::USER),
+    };
+    let tracking = match tree::cgroup_root() {
+        Some(root) => format!("daemons are tracked by control group ({})", root.display()),
+        None => "weaker: no control group can be made here; daemons are tracked by descent and session".to_owned(),
+    };
+    vec![("user", user), ("tracking", tracking)]
+}

@@ -1,0 +1,203 @@
+//! `install`: a component becomes an agent of this node.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+
+use super::{Format, repin};
+use crate::ocf::description::{Description, Profile};
+use crate::policy::{self, Policy, Refused};
+use crate::store::{self, Generation, install};
+
+/// The profile of the metadata, as people write it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    /// OCF 1.0: valid for every reader, ocf-tester's DTD included; without reload-agent
+    #[value(name = "1.0")]
+    V1_0,
+    /// OCF 1.1: reload-agent, unique groups, select
+    #[value(name = "1.1")]
+    V1_1,
+}
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned --dry-run    what would change"
+)]
+pub(super) struct Arguments {
+    /// The component
+    component: PathBuf,
+    /// Trust this very file: it carries no signature that could be checked
+    #[arg(long)]
+    allow_unsigned: bool,
+    /// What the metadata claims
+    #[arg(long, value_enum, default_value_t = ProfileName::V1_1)]
+    profile: ProfileName,
+    /// Leave running instances on the version that they run with; the next start takes the new one
+    #[arg(long)]
+    next_start: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Arguments {
+    pub(super) fn absolute(self) -> Result<Self> {
+        let component = std::path::absolute(&self.component)?;
+        Ok(Self { component, ..self })
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("installing on this node needs root; to try a component without, add --root DIR");
+    }
+    if !arguments.allow_unsigned {
+        bail!(
+            "{} carries no signature\n  --allow-unsigned installs these very bytes, by digest; look at them first: ocf-wasm inspect {0}",
+            arguments.component.display()
+        );
+    }
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    make_user()?;
+    let examined = install::examine(&arguments.component)?;
+    let agent = examined.description.name.clone();
+    install::check_place(&agent)?;
+    let before = store::current(&agent).and_then(|number| Some((number, store::generation(&agent, number).ok()?)));
+    let asked = ungranted(&examined.requests, &agent);
+    if let Some((_, old)) = &before {
+        let new: Vec<&String> = asked
+            .iter()
+            .filter(|label| !old.requests.iter().any(|r| format!("{} {}", r.kind, r.name) == **label))
+            .collect();
+        if !new.is_empty() {
+            let labels: Vec<&str> = new.iter().map(|l| l.as_str()).collect();
+            bail!(
+                "the new version asks for what is not granted: {}\n  grant it in {} (ocf-wasm suggest {}), then install again",
+                labels.join(", "),
+                store::policy_path(&agent).display(),
+                arguments.component.display()
+            );
+        }
+        if format == Format::Text {
+            differences(&old.description, &examined.description).iter().for_each(|line| println!("  {line}"));
+        }
+    }
+    let profile = match arguments.profile {
+        ProfileName::V1_0 => Profile::V1_0,
+        ProfileName::V1_1 => Profile::V1_1,
+    };
+    if arguments.dry_run {
+        println!("would install {agent} {} ({})", examined.description.version, examined.digest.short());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let number = install::add(&examined, profile)?;
+    let generation = store::generation(&agent, number).map_err(|e| anyhow::anyhow!("{e:?}"))?;
+    let trials = if arguments.next_start { Vec::new() } else { repin::try_all(&agent, number, &generation)? };
+    install::switch(&agent, number)?;
+    let repinned = repin::keep_all(trials)?;
+    report(&agent, number, &generation, &asked, &repinned, format)
+}
+
+fn report(
+    agent: &crate::ocf::description::AgentName,
+    number: u32,
+    generation: &Generation,
+    asked: &[String],
+    repinned: &[String],
+    format: Format,
+) -> Result<ExitCode> {
+    if format == Format::Json {
+        super::json(&serde_json::json!({
+            "agent": agent.to_string(), "version": generation.description.version, "generation": number,
+            "digest": generation.component.to_string(), "not_granted": asked, "repinned": repinned,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "installed {agent} {} as generation {number} ({}), ocf:{}:{}",
+        generation.description.version,
+        generation.component.short(),
+        agent.provider,
+        agent.kind
+    );
+    for instance in repinned {
+        println!("  {instance}: monitored by both versions, now runs with this one");
+    }
+    let path = store::policy_path(agent);
+    match policy::load(&path).and_then(|text| Policy::parse(&text, &path).map_err(Refused::Invalid)) {
+        Ok(_) if asked.is_empty() => println!("  policy {}: grants all that it asks for", path.display()),
+        Ok(_) => println!("  policy {}: does not grant {}", path.display(), asked.join(", ")),
+        Err(Refused::Missing(_)) => {
+            println!(
+                "  no policy yet, so nothing is granted and start is refused: ocf-wasm suggest shows one for {}",
+                path.display()
+            );
+        }
+        Err(refused) => println!("  {refused}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Labels that a component asks for and today's policy does not bind.
+fn ungranted(requests: &[store::Request], agent: &crate::ocf::description::AgentName) -> Vec<String> {
+    let path = store::policy_path(agent);
+    let policy = policy::load(&path).ok().and_then(|text| Policy::parse(&text, &path).ok()).unwrap_or_default();
+    requests
+        .iter()
+        .filter(|request| match request.kind.as_str() {
+            "program" => !policy.programs.contains_key(&request.name),
+            "endpoint" => !policy.endpoints.contains_key(&request.name),
+            _ => true,
+        })
+        .map(|request| format!("{} {}", request.kind, request.name))
+        .collect()
+}
+
+/// What an upgrade changes for who configured resources.
+fn differences(old: &Description, new: &Description) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.version != new.version {
+        lines.push(format!("version {} -> {}", old.version, new.version));
+    }
+    for parameter in &new.parameters {
+        match old.parameters.iter().find(|p| p.name == parameter.name) {
+            None if parameter.required => lines.push(format!("parameter {} is new and required", parameter.name)),
+            None => lines.push(format!("parameter {} is new", parameter.name)),
+            Some(before) if before.kind != parameter.kind => {
+                lines.push(format!("parameter {}: its type changed", parameter.name));
+            }
+            Some(before) if before.default != parameter.default => {
+                lines.push(format!("parameter {}: its default changed", parameter.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for parameter in &old.parameters {
+        if !new.parameters.iter().any(|p| p.name == parameter.name) {
+            lines.push(format!("parameter {} is gone", parameter.name));
+        }
+    }
+    if old.exports != new.exports {
+        lines.push("the actions changed".to_owned());
+    }
+    lines
+}
+
+/// Makes the user that runner and compiler become, where a package has not done it.
+fn make_user() -> Result<()> {
+    if crate::sys::user::is_alone() || crate::sys::user::look_up(store::USER).is_some() {
+        return Ok(());
+    }
+    let made = Command::new("useradd")
+        .args(["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"])
+        .args(["--comment", "OCF plugins", store::USER])
+        .status()
+        .context("useradd, to make the user ocf-wasm")?;
+    if !made.success() {
+        bail!("useradd could not make the user {}", store::USER);
+    }
+    Ok(())
+}

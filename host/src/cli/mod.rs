@@ -1,0 +1,129 @@
+//! The operator's and the author's tool: one file a verb. It prints, asks and arranges; actions are run by running the
+//! agent's binary, so that what is tried by hand is what Pacemaker runs.
+
+mod check;
+mod inspect;
+mod install;
+mod list;
+mod private;
+mod remove;
+mod repin;
+mod rollback;
+mod run;
+mod suggest;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// OCF resource agents as WebAssembly plugins: install them, see what they may do, run them.
+#[derive(Parser)]
+#[command(
+    name = "ocf-wasm",
+    version,
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml;\n             ocf-wasm install NAME.wasm --allow-unsigned; pcs resource create r1 ocf:PROVIDER:TYPE"
+)]
+struct Arguments {
+    /// Work in a private root: store, policy, records and agents below DIR, nothing else is touched. Needs no root
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: one JSON document
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install a component as an agent of this node, or a new version of it under running instances
+    Install(install::Arguments),
+    /// Go back to the version before, also under running instances
+    Rollback(rollback::Arguments),
+    /// Take an agent away; refuses while an instance of it runs here
+    Remove(remove::Arguments),
+    /// What is installed, and which instances this node knows
+    List,
+    /// What is in a component: name, parameters, imports, and what it asks for
+    Inspect(inspect::Arguments),
+    /// Print a policy for a component, from what its author suggests
+    Suggest(suggest::Arguments),
+    /// Check policies, and what this node offers
+    Check(check::Arguments),
+    /// Why an instance is as it is: last actions, record, daemons, what to do next
+    Why(why::Arguments),
+    /// Run one action of a component or an agent, in a private root
+    Run(run::Arguments),
+}
+
+/// Runs the tool.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match perform(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(arguments: Arguments) -> Result<ExitCode> {
+    let format = arguments.output;
+    let root = match (&arguments.verb, arguments.root) {
+        (_, Some(root)) => Some(root),
+        (Verb::Run(_), None) => Some(private::default_root()?),
+        // Looking needs the compiler where it belongs; before it is installed, a private root has it there.
+        (Verb::Inspect(_) | Verb::Suggest(_), None) if !is_installed() => Some(private::default_root()?),
+        (_, None) => None,
+    };
+    // Paths that the user named are meant outside.
+    let verb = match arguments.verb {
+        Verb::Install(a) => Verb::Install(a.absolute()?),
+        Verb::Run(a) => Verb::Run(a.absolute()?),
+        other => other,
+    };
+    if let Some(root) = &root {
+        private::enter(root)?;
+    }
+    match verb {
+        Verb::Install(a) => install::run(&a, format),
+        Verb::Rollback(a) => rollback::run(&a, format),
+        Verb::Remove(a) => remove::run(&a),
+        Verb::List => list::run(format),
+        Verb::Inspect(a) => inspect::run(&a, format),
+        Verb::Suggest(a) => suggest::run(&a),
+        Verb::Check(a) => check::run(&a, format),
+        Verb::Why(a) => why::run(&a, format),
+        Verb::Run(a) => run::run(&a),
+    }
+}
+
+fn is_installed() -> bool {
+    std::path::Path::new(crate::store::LIBEXEC).join("ocf-wasm-compile").exists()
+}
+
+/// Prints a value as JSON.
+fn json(value: &serde_json::Value) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Reads `PROVIDER/TYPE`.
+fn agent_name(text: &str) -> Result<crate::ocf::description::AgentName> {
+    use anyhow::Context as _;
+    crate::ocf::description::AgentName::parse(text)
+        .with_context(|| format!("{text}: an agent is named PROVIDER/TYPE, such as ocf-wasm/dummy"))
+}

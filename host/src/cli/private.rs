@@ -1,0 +1,127 @@
+//! A private root: a mount namespace in which our directories are those below DIR, so that what is tried touches nothing.
+//!
+//! Without root it is a user namespace of one user: nobody can become anybody else there, what belongs to root outside
+//! shows as the overflow user's, and no control group can be made. The agent notices and says so.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// What is replaced: the path, and its name below the root.
+const OURS: [(&str, &str); 5] = [
+    ("/etc/ocf-wasm", "etc"),
+    ("/var/lib/ocf-wasm", "lib"),
+    ("/var/cache/ocf-wasm", "cache"),
+    ("/run/ocf-wasm", "run"),
+    ("/usr/lib/ocf/resource.d", "resource.d"),
+];
+
+/// Where `run` works if no root is named: kept from one call to the next, so that a start can be stopped.
+///
+/// # Errors
+/// If neither `XDG_STATE_HOME` nor HOME is set.
+pub(super) fn default_root() -> Result<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let base = state.or_else(home).context("neither XDG_STATE_HOME nor HOME is set: name a directory with --root")?;
+    Ok(base.join("ocf-wasm"))
+}
+
+/// Enters the private root for the rest of this process.
+///
+/// # Errors
+/// If the kernel does not let us make namespaces, or DIR cannot be made.
+pub(super) fn enter(root: &Path) -> Result<()> {
+    fs::create_dir_all(root).with_context(|| root.display().to_string())?;
+    let root = root.canonicalize()?;
+    let libexec = libexec()?;
+    let uid = nix::unistd::geteuid();
+    let is_root = uid.is_root();
+    for (_, name) in OURS {
+        let path = root.join(name);
+        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        let mode = if matches!(name, "run" | "cache") { 0o700 } else { 0o755 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+    }
+    let flags = if is_root { CloneFlags::CLONE_NEWNS } else { CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER };
+    let gid = nix::unistd::getegid();
+    unshare(flags).context("a private root needs a mount namespace (and, without root, a user namespace)")?;
+    if !is_root {
+        fs::write("/proc/self/setgroups", "deny").ok();
+        fs::write("/proc/self/uid_map", format!("0 {uid} 1")).context("uid_map")?;
+        fs::write("/proc/self/gid_map", format!("0 {gid} 1")).context("gid_map")?;
+    }
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .context("private mounts")?;
+    for (place, name) in OURS {
+        bind(&root.join(name), Path::new(place))?;
+    }
+    if let Some(libexec) = libexec {
+        bind(&libexec, Path::new(crate::store::LIBEXEC))?;
+    }
+    if is_root && crate::sys::user::look_up(crate::store::USER).is_none() {
+        invent_user(&root)?;
+    }
+    Ok(())
+}
+
+/// The binaries beside this one: `libexec/ocf-wasm` of the tree that this program was started from, unless that is
+/// where they belong anyway.
+fn libexec() -> Result<Option<PathBuf>> {
+    let own = std::env::current_exe()?;
+    let beside = own.parent().and_then(Path::parent).map(|usr| usr.join("libexec/ocf-wasm"));
+    Ok(beside.filter(|path| path.is_dir() && path != Path::new(crate::store::LIBEXEC)))
+}
+
+fn bind(from: &Path, to: &Path) -> Result<()> {
+    make_mount_point(to)?;
+    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .with_context(|| format!("{} over {}", from.display(), to.display()))
+}
+
+/// Makes a directory that is not there, in this namespace only: by an overlay on the nearest one that is.
+fn make_mount_point(to: &Path) -> Result<()> {
+    if to.is_dir() {
+        return Ok(());
+    }
+    let above = to.ancestors().find(|path| path.is_dir()).context("no directory above")?.to_owned();
+    // The overlay's own two directories live on a memory file system that only this namespace sees.
+    let scratch = Path::new("/mnt");
+    mount(Some("tmpfs"), scratch, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
+        .context("memory file system on /mnt")?;
+    let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+    fs::create_dir(&upper)?;
+    fs::create_dir(&work)?;
+    let missing = to.strip_prefix(&above)?;
+    fs::create_dir_all(upper.join(missing))?;
+    let options = format!("lowerdir={},upperdir={},workdir={}", above.display(), upper.display(), work.display());
+    let with_flags = if nix::unistd::geteuid().is_root() && crate::sys::user::is_alone() {
+        format!("{options},userxattr")
+    } else {
+        options
+    };
+    mount(Some("overlay"), &above, Some("overlay"), MsFlags::empty(), Some(with_flags.as_str()))
+        .with_context(|| format!("overlay on {}", above.display()))?;
+    nix::mount::umount2(scratch, nix::mount::MntFlags::MNT_DETACH).ok();
+    Ok(())
+}
+
+/// A user of this namespace only, where installing for real would make one.
+fn invent_user(root: &Path) -> Result<()> {
+    for (file, line) in
+        [("passwd", "ocf-wasm:x:64999:64999:OCF plugins:/:/usr/sbin/nologin\n"), ("group", "ocf-wasm:x:64999:\n")]
+    {
+        let real = Path::new("/etc").join(file);
+        let mut text = fs::read_to_string(&real).with_context(|| real.display().to_string())?;
+        text.push_str(line);
+        let private = root.join(file);
+        fs::write(&private, text).with_context(|| private.display().to_string())?;
+        mount(Some(&private), &real, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .with_context(|| real.display().to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! `remove`: an agent is taken away.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::instance::{self, Found};
+use crate::store::install;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "A missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does."
+)]
+pub(super) struct Arguments {
+    /// PROVIDER/TYPE
+    agent: String,
+    /// Remove it although instances run: the agent's file stays, stops them, and starts nothing
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let agent = super::agent_name(&arguments.agent)?;
+    if !install::installed().iter().any(|(name, _)| *name == agent) && !arguments.force {
+        bail!("{agent} is not installed on this node");
+    }
+    let active: Vec<String> = instance::list()
+        .into_iter()
+        .filter(|(name, ..)| *name == agent)
+        .filter(|(_, _, directory)| match directory.record() {
+            Found::Record(record) => record.state.is_active(),
+            Found::Unknown(_) => true,
+            Found::None => false,
+        })
+        .map(|(_, instance, _)| instance)
+        .collect();
+    if !active.is_empty() && !arguments.force {
+        bail!(
+            "{agent} runs here: {}\n  stop the resource first (pcs resource disable), or --force to leave only its stop",
+            active.join(", ")
+        );
+    }
+    install::remove(&agent, !active.is_empty())?;
+    if active.is_empty() {
+        println!("removed {agent}; its policy and its generations stay");
+    } else {
+        println!("removed {agent}; its file stays to stop {}, then remove it again", active.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,116 @@
+//! Re-pinning: a running instance gets another version and today's policy, after both have said the same about it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::agent;
+use crate::instance::{self, Directory, Found, Lock, Record};
+use crate::ocf::description::AgentName;
+use crate::ocf::outcome::Outcome;
+use crate::ocf::{Action, Request, request::LogTarget};
+use crate::plan::{self, Plan};
+use crate::report::Log;
+use crate::store::{self, Generation};
+
+/// How long one monitor may take here.
+const MONITOR: Duration = Duration::from_secs(20);
+
+/// An instance that both versions agree on, locked until its record is written.
+pub(super) struct Trial {
+    instance: String,
+    directory: Directory,
+    record: Record,
+    plan: Plan,
+    _lock: Lock,
+}
+
+/// Lets the version that each running instance has and another one monitor it.
+///
+/// # Errors
+/// If one cannot be judged, or they disagree: then nothing has changed.
+pub(super) fn try_all(agent: &AgentName, number: u32, generation: &Generation) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for (_, instance, directory) in instance::list().into_iter().filter(|(name, ..)| name == agent) {
+        let Ok(lock) = Lock::take(&directory, true, Instant::now() + MONITOR) else {
+            bail!("{instance}: another action is still running; try again, or --next-start");
+        };
+        let record = match directory.record() {
+            Found::Record(record) if record.state.is_active() => *record,
+            Found::Record(_) | Found::None => continue,
+            Found::Unknown(text) => bail!("{instance}: {text}"),
+        };
+        let request = request(agent, &instance, &record.given);
+        let log = Log::of(&agent.kind, Some(&instance), LogTarget::default());
+        let deadline = Instant::now() + MONITOR;
+        let old = plan::pinned(&record, &request, &log, deadline).map_err(|r| anyhow::anyhow!("{instance}: {r}"))?;
+        let new = plan::of(number, generation, &request, &log, deadline).map_err(|r| {
+            anyhow::anyhow!(
+                "{instance}: the other version cannot take it over: {r}\n  --next-start leaves running instances alone"
+            )
+        })?;
+        let before = agent::monitor_with(&request, &directory, record.clone(), &old, &log, MONITOR);
+        let mut trial = record.clone();
+        trial.parameters = new.parameters.clone();
+        let after = agent::monitor_with(&request, &directory, trial, &new, &log, MONITOR);
+        if before.exit != after.exit {
+            bail!(
+                "{instance}: the versions disagree about it: {} and {}\n  nothing was changed; --next-start leaves running instances alone",
+                told(&before),
+                told(&after)
+            );
+        }
+        trials.push(Trial { instance, directory, record, plan: new, _lock: lock });
+    }
+    Ok(trials)
+}
+
+/// Writes down the new pins.
+///
+/// # Errors
+/// If a record cannot be written; those before it are.
+pub(super) fn keep_all(trials: Vec<Trial>) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for trial in trials {
+        let mut record = trial.record;
+        store::keep(trial.plan.policy_text.as_bytes())?;
+        record.pins = Some(trial.plan.pins);
+        record.given = trial.plan.given;
+        record.parameters = trial.plan.parameters;
+        trial.directory.save(&record)?;
+        done.push(trial.instance);
+    }
+    Ok(done)
+}
+
+fn told(outcome: &Outcome) -> String {
+    if outcome.reason.is_empty() {
+        outcome.exit.to_string()
+    } else {
+        format!("{} \"{}\"", outcome.exit, outcome.reason)
+    }
+}
+
+/// A recurring monitor, as the cluster would ask for it.
+fn request(agent: &AgentName, instance: &str, given: &BTreeMap<String, String>) -> Request {
+    Request {
+        agent: agent.clone(),
+        action: Some(Action::Monitor),
+        word: "monitor".to_owned(),
+        instance: Some(instance.to_owned()),
+        given: given.clone(),
+        garbled: Vec::new(),
+        interval_ms: 10_000,
+        timeout_ms: Some(u64::try_from(MONITOR.as_millis()).unwrap_or(20_000)),
+        check_level: 0,
+        node: agent::host_name(),
+        clone: None,
+        notice: None,
+        migration: None,
+        log: LogTarget::default(),
+        trace: None,
+        reason_prefix: "ocf-exit-reason:".to_owned(),
+        pretend_nothing_is_installed: false,
+    }
+}

@@ -1,0 +1,53 @@
+//! `rollback`: back to an earlier generation.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Format, repin};
+use crate::store::{self, install};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  ocf-wasm rollback ocf-wasm/dummy\n  ocf-wasm rollback ocf-wasm/dummy --to 3")]
+pub(super) struct Arguments {
+    /// PROVIDER/TYPE
+    agent: String,
+    /// The generation to go to; the one before the current one if not given
+    #[arg(long, value_name = "N")]
+    to: Option<u32>,
+    /// Leave running instances on the version that they run with
+    #[arg(long)]
+    next_start: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    let agent = super::agent_name(&arguments.agent)?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    let current = store::current(&agent).with_context(|| format!("{agent} is not installed on this node"))?;
+    let known = store::generations(&agent);
+    let number = match arguments.to {
+        Some(number) => number,
+        None => match known.iter().rev().find(|n| **n < current) {
+            Some(number) => *number,
+            None => bail!("{agent}: generation {current} is the first, there is nothing to go back to"),
+        },
+    };
+    let generation = store::generation(&agent, number)
+        .map_err(|_| anyhow::anyhow!("{agent} has no generation {number}; there are {known:?}"))?;
+    let trials = if arguments.next_start { Vec::new() } else { repin::try_all(&agent, number, &generation)? };
+    install::switch(&agent, number)?;
+    let repinned = repin::keep_all(trials)?;
+    let version = &generation.description.version;
+    if format == Format::Json {
+        super::json(&serde_json::json!({
+            "agent": agent.to_string(), "version": version, "generation": number,
+            "digest": generation.component.to_string(), "repinned": repinned,
+        }))?;
+    } else {
+        println!("{agent} is {version} again, generation {number} ({})", generation.component.short());
+        for instance in repinned {
+            println!("  {instance}: monitored by both versions, now runs with this one");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,118 @@
+//! `run`: one action, by the agent's own binary, in a private root.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::ocf::description::{AgentName, Profile};
+use crate::ocf::parameter::duration_ms;
+use crate::store::{self, install};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run sample-tcp-server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n\nEnds with the agent's exit status. What was started stays in the private root until it is stopped.\nWithout root all runs as you, in a user namespace: no change of users, no control groups."
+)]
+pub(super) struct Arguments {
+    /// A component (installed in the private root first), or PROVIDER/TYPE of one that is there
+    agent: String,
+    /// start, stop, monitor, promote, demote, notify, `migrate_to`, `migrate_from`, reload-agent, validate-all, meta-data
+    action: String,
+    /// A parameter
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// The policy; the one in the private root if not given
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The instance's name
+    #[arg(long, default_value = "try")]
+    instance: String,
+    /// Interval of a recurring monitor, such as 10s; without it a monitor is a probe
+    #[arg(long, value_name = "TIME")]
+    interval: Option<String>,
+    /// How long the action may take
+    #[arg(long, default_value = "20s", value_name = "TIME")]
+    timeout: String,
+    /// How thorough monitor and validate-all are
+    #[arg(long, value_name = "N")]
+    level: Option<u8>,
+    /// Print each call that the plugin makes, its answer, and how long it took
+    #[arg(long)]
+    trace: bool,
+}
+
+impl Arguments {
+    pub(super) fn absolute(self) -> Result<Self> {
+        let agent = match self.component() {
+            true => std::path::absolute(&self.agent)?.to_string_lossy().into_owned(),
+            false => self.agent.clone(),
+        };
+        let policy = self.policy.as_ref().map(std::path::absolute).transpose()?;
+        Ok(Self { agent, policy, ..self })
+    }
+
+    fn component(&self) -> bool {
+        Path::new(&self.agent).extension().is_some_and(|e| e.eq_ignore_ascii_case("wasm"))
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    if crate::sys::user::is_alone() {
+        eprintln!("note: without root all runs as you, and daemons are tracked by descent only");
+    }
+    let agent = if arguments.component() {
+        install_here(Path::new(&arguments.agent))?
+    } else {
+        super::agent_name(&arguments.agent)?
+    };
+    if let Some(policy) = &arguments.policy {
+        let text = std::fs::read(policy).with_context(|| policy.display().to_string())?;
+        let place = store::policy_path(&agent);
+        std::fs::create_dir_all(place.parent().context("policy")?)?;
+        crate::sealed::replace(&place, &text, 0o600)?;
+    }
+    let file = Path::new(store::RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    if !file.exists() {
+        bail!("{agent} is not installed in this root: name its component, FILE.wasm");
+    }
+    let ms = |text: &str| duration_ms(text).with_context(|| format!("`{text}` is not a time such as 10s"));
+    let mut command = Command::new(&file);
+    command.arg(&arguments.action).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
+    command.env("OCF_ROOT", "/usr/lib/ocf").env("OCF_RA_VERSION_MAJOR", "1").env("OCF_RA_VERSION_MINOR", "1");
+    command.env("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:").env("OCF_RESOURCE_INSTANCE", &arguments.instance);
+    command.env("OCF_RESOURCE_TYPE", &agent.kind).env("OCF_RESOURCE_PROVIDER", &agent.provider);
+    command.env("OCF_RESKEY_CRM_meta_timeout", ms(&arguments.timeout)?.to_string());
+    if let Some(interval) = &arguments.interval {
+        command.env("OCF_RESKEY_CRM_meta_interval", ms(interval)?.to_string());
+    }
+    if let Some(level) = arguments.level {
+        command.env("OCF_CHECK_LEVEL", level.to_string());
+    }
+    if arguments.trace {
+        command.env("OCF_TRACE_RA", "1").env("OCF_TRACE_FILE", "/dev/stderr");
+    }
+    for parameter in &arguments.parameters {
+        let (name, value) =
+            parameter.split_once('=').with_context(|| format!("-p {parameter}: NAME=VALUE is expected"))?;
+        command.env(format!("OCF_RESKEY_{name}"), value);
+    }
+    let status = command.status().with_context(|| file.display().to_string())?;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        (None, signal) => bail!("the agent was ended by signal {}", signal.unwrap_or(0)),
+    }
+}
+
+/// Installs a component in the private root unless that very one is current there.
+fn install_here(component: &Path) -> Result<AgentName> {
+    let examined = install::examine(component)?;
+    let agent = examined.description.name.clone();
+    let current = store::current(&agent).and_then(|number| store::generation(&agent, number).ok());
+    if current.is_none_or(|generation| generation.component != examined.digest) {
+        let number = install::add(&examined, Profile::V1_1)?;
+        install::switch(&agent, number)?;
+    }
+    Ok(agent)
+}

@@ -1,0 +1,428 @@
+//! The OCF contract, enforced by the host and not by each author: design.md section 6 as one table and one loop.
+//!
+//! A plugin's exports each do one thing. What an action means (idempotence, waiting, verification, what counts as
+//! evidence, what may be answered) stands here, once. Pure: all that happens, happens through [`Resource`].
+//!
+//! The rules that are not obvious, with their reasons:
+//! * A probe that answers 1 makes the cluster stop the healthy copy on another node, so it does that only for
+//!   something of this instance that is seen alive and broken. Dead leftovers are 7 on a probe, 1 on a recurring monitor.
+//! * `start` answers when a monitor would succeed, or when it is sure that none will. Never 190: the cluster would
+//!   start and stop for ever.
+//! * `stop` answers 0 on evidence only: the plugin's monitor says so, or all that the host tracks is verified gone.
+//!   A failed stop fences the node, so everything is tried first. 7 is never an exit of stop.
+//! * An unimplemented recurring monitor (3) would mean no recovery at all, so monitor never answers it.
+
+use std::time::Duration;
+
+use crate::instance::State;
+use crate::ocf::outcome::{Exit, Outcome};
+use crate::seam::{Export, Failure, FailureKind, Health};
+
+/// What came of calling an export.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It returned. Only monitor returns a health.
+    Done(Result<Option<Health>, Failure>),
+    /// The component does not fit this host; nothing of it ran.
+    Unfit(String),
+    /// It trapped, or its process died: why.
+    Broken(String),
+    /// It did not return in time.
+    TimedOut,
+}
+
+/// What the host knows of the effects of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tracked {
+    /// Effects that the record holds.
+    pub held: usize,
+    /// Those of which something is alive.
+    pub alive: usize,
+    /// How a daemon ended whose main process is dead, and its last line.
+    pub ended: Option<String>,
+    /// Whether a program was run whose effects the host cannot know.
+    pub untracked: bool,
+}
+
+/// An instance, as the contract sees it.
+pub trait Resource {
+    /// Calls an export of the plugin.
+    fn call(&mut self, export: Export) -> Verdict;
+    /// Looks at the effects that the host tracks.
+    fn tracked(&mut self) -> Tracked;
+    /// Whether an active record exists.
+    fn is_recorded(&self) -> bool;
+    /// Writes the state, before what it announces.
+    fn mark(&mut self, state: State) -> Result<(), String>;
+    /// Ends all that the host tracks, and verifies it.
+    fn tear_down(&mut self) -> Result<(), String>;
+    /// Runs what the policy names for a plugin that cannot stop. None if it names nothing.
+    fn last_resort(&mut self) -> Option<Result<(), String>>;
+    /// How long until the host must answer.
+    fn remaining(&self) -> Duration;
+    /// Waits.
+    fn pause(&mut self, time: Duration);
+    /// Logs an error that is no exit reason.
+    fn error(&mut self, text: &str);
+}
+
+/// How often a starting or stopping instance is asked at first, and at last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+const LEVEL_0: Export = Export::Monitor { probe: false, level: 0 };
+
+/// Answers a monitor.
+pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome {
+    let verdict = resource.call(Export::Monitor { probe, level });
+    let failed = match verdict {
+        Verdict::Done(Ok(Some(health))) => return Outcome::of(exit_of(health)),
+        Verdict::Done(Err(failure)) => Failed::from(failure),
+        other => spoiled(&other, LEVEL_0),
+    };
+    let exit = match failed.kind {
+        FailureKind::Unimplemented => Exit::Generic,
+        kind => exit_of_failure(kind),
+    };
+    if !probe {
+        return Outcome::because(exit, &failed.reason);
+    }
+    let tracked = resource.tracked();
+    if tracked.alive > 0 {
+        return Outcome::because(Exit::Generic, &failed.reason);
+    }
+    if tracked.held > 0 {
+        resource.error(&format!("probe: only leftovers, nothing alive: {}", failed.reason));
+        return Outcome::of(Exit::NotRunning);
+    }
+    match (exit, resource.is_recorded()) {
+        (_, true) => Outcome::because(Exit::Generic, &failed.reason),
+        // What the plugin itself saw, and what it says is not here.
+        (Exit::Generic, false) if !failed.is_of_host => Outcome::because(exit, &failed.reason),
+        (Exit::NotInstalled | Exit::Arguments, false) if !failed.is_of_host => Outcome::because(exit, &failed.reason),
+        (_, false) => {
+            resource.error(&format!("probe cannot be judged: {}", failed.reason));
+            Outcome::of(Exit::NotRunning)
+        }
+    }
+}
+
+/// Answers a start.
+pub fn start(resource: &mut impl Resource) -> Outcome {
+    match look(resource) {
+        Seen::Running => return started(resource),
+        Seen::Promoted => return demote_to_started(resource),
+        Seen::NotRunning | Seen::Failing(_) => {}
+        Seen::Spoiled(outcome) => return outcome,
+    }
+    if let Err(outcome) = ask(resource, Export::Start) {
+        return outcome;
+    }
+    match wait_for(resource, "running", true, |seen| matches!(seen, Seen::Running)) {
+        Ok(()) => started(resource),
+        Err(outcome) => outcome,
+    }
+}
+
+fn started(resource: &mut impl Resource) -> Outcome {
+    match resource.mark(State::Started) {
+        Ok(()) => Outcome::of(Exit::Success),
+        Err(text) => Outcome::because(Exit::Generic, &text),
+    }
+}
+
+fn demote_to_started(resource: &mut impl Resource) -> Outcome {
+    match demote(resource) {
+        outcome if outcome.exit == Exit::Success => started(resource),
+        outcome if outcome.exit == Exit::NotRunning => Outcome::because(Exit::Generic, "ended when it was demoted"),
+        outcome => outcome,
+    }
+}
+
+/// Answers a stop.
+pub fn stop(resource: &mut impl Resource) -> Outcome {
+    if resource.is_recorded()
+        && let Err(text) = resource.mark(State::Stopping)
+    {
+        // A stop that cannot be recorded is repeated if it must be; it is not a reason to fence the node.
+        resource.error(&text);
+    }
+    let held = resource.tracked().held;
+    let failed = match resource.call(Export::Stop) {
+        Verdict::Done(Ok(_)) => match wait_for_end(resource, held) {
+            Ok(()) => return stopped(resource),
+            Err(failed) => failed,
+        },
+        Verdict::Done(Err(failure)) => Failed::from(failure),
+        other => spoiled(&other, Export::Stop),
+    };
+    // The plugin could not do it: the host does what it can do itself.
+    resource.error(&format!("the plugin cannot stop: {}; the host ends what it started", failed.reason));
+    if let Err(left) = resource.tear_down() {
+        return Outcome::because(Exit::Generic, &left);
+    }
+    if resource.is_recorded() && !resource.tracked().untracked {
+        return stopped(resource);
+    }
+    match resource.last_resort() {
+        Some(Ok(())) => stopped(resource),
+        Some(Err(text)) => Outcome::because(Exit::Generic, &text),
+        None => Outcome::because(Exit::Generic, &failed.reason),
+    }
+}
+
+/// Waits until nothing is left. `held` is how many effects the record held before.
+fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), Failed> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let tracked = resource.tracked();
+        let why = if tracked.alive > 0 {
+            format!("{} of what it started still runs", tracked.alive)
+        } else {
+            match look(resource) {
+                Seen::NotRunning => return Ok(()),
+                // All that was ever started is verified gone: what still fails is not ours.
+                Seen::Failing(_) if held > 0 && !tracked.untracked => return Ok(()),
+                Seen::Failing(failed) => failed.reason,
+                Seen::Running | Seen::Promoted => "monitor still says that it runs".to_owned(),
+                Seen::Spoiled(outcome) => {
+                    return Err(Failed { kind: FailureKind::Generic, reason: outcome.reason, is_of_host: true });
+                }
+            }
+        };
+        if !wait(resource, &mut pause) {
+            return Err(Failed {
+                kind: FailureKind::Generic,
+                reason: format!("not stopped in time: {why}"),
+                is_of_host: true,
+            });
+        }
+    }
+}
+
+fn stopped(resource: &mut impl Resource) -> Outcome {
+    if let Err(text) = resource.mark(State::Stopped) {
+        resource.error(&text);
+    }
+    Outcome::of(Exit::Success)
+}
+
+/// Answers a promote.
+pub fn promote(resource: &mut impl Resource) -> Outcome {
+    match look(resource) {
+        Seen::Promoted => return Outcome::of(Exit::Success),
+        Seen::Running | Seen::Failing(_) => {}
+        Seen::NotRunning => return Outcome::because(Exit::Generic, "not running, so it cannot be promoted"),
+        Seen::Spoiled(outcome) => return outcome,
+    }
+    if let Err(outcome) = ask(resource, Export::Promote) {
+        return outcome;
+    }
+    match wait_for(resource, "promoted", true, |seen| matches!(seen, Seen::Promoted)) {
+        Ok(()) => Outcome::of(Exit::Success),
+        Err(outcome) => outcome,
+    }
+}
+
+/// Answers a demote. 7 if there was nothing to demote: the cluster then knows that it is stopped.
+pub fn demote(resource: &mut impl Resource) -> Outcome {
+    match look(resource) {
+        Seen::Running => return Outcome::of(Exit::Success),
+        Seen::NotRunning => return Outcome::of(Exit::NotRunning),
+        Seen::Promoted | Seen::Failing(_) => {}
+        Seen::Spoiled(outcome) => return outcome,
+    }
+    if let Err(outcome) = ask(resource, Export::Demote) {
+        return outcome;
+    }
+    match wait_for(resource, "demoted", true, |seen| matches!(seen, Seen::Running)) {
+        Ok(()) => Outcome::of(Exit::Success),
+        Err(outcome) => outcome,
+    }
+}
+
+/// Answers a notify: always 0, since the cluster ignores all else.
+pub fn notify(resource: &mut impl Resource) -> Outcome {
+    if let Err(outcome) = ask(resource, Export::Notify) {
+        resource.error(&format!("notify: {}", outcome.reason));
+    }
+    Outcome::of(Exit::Success)
+}
+
+/// Answers a `migrate_to`, on the node that the resource leaves.
+pub fn migrate_to(resource: &mut impl Resource) -> Outcome {
+    match look(resource) {
+        Seen::Running | Seen::Promoted => done(ask(resource, Export::MigrateTo)),
+        Seen::NotRunning => Outcome::because(Exit::Generic, "not running here, so it cannot leave"),
+        Seen::Failing(failed) => Outcome::because(Exit::Generic, &failed.reason),
+        Seen::Spoiled(outcome) => outcome,
+    }
+}
+
+/// Answers a `migrate_from`, on the node that the resource comes to.
+pub fn migrate_from(resource: &mut impl Resource) -> Outcome {
+    if let Err(outcome) = ask(resource, Export::MigrateFrom) {
+        return outcome;
+    }
+    match wait_for(resource, "running", true, |seen| matches!(seen, Seen::Running | Seen::Promoted)) {
+        Ok(()) => started(resource),
+        Err(outcome) => outcome,
+    }
+}
+
+/// Answers a `reload-agent`.
+pub fn reload(resource: &mut impl Resource) -> Outcome {
+    if let Err(outcome) = ask(resource, Export::Reload) {
+        return outcome;
+    }
+    done(wait_for(resource, "running", true, |seen| matches!(seen, Seen::Running | Seen::Promoted)))
+}
+
+/// Answers a `validate-all`. Below level 10 the node is not to be looked at, so what the plugin was refused counts for
+/// nothing.
+pub fn validate(resource: &mut impl Resource, level: u8) -> Outcome {
+    match ask(resource, Export::Validate) {
+        Ok(()) => Outcome::of(Exit::Success),
+        Err(outcome) if level < 10 && matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) => {
+            Outcome::of(Exit::Success)
+        }
+        Err(outcome) => outcome,
+    }
+}
+
+/// A failure, and whether the host or the plugin found it.
+#[derive(Debug)]
+struct Failed {
+    kind: FailureKind,
+    reason: String,
+    is_of_host: bool,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { kind: failure.kind, reason: failure.reason, is_of_host: false }
+    }
+}
+
+/// What a plain monitor found.
+enum Seen {
+    Running,
+    Promoted,
+    NotRunning,
+    Failing(Failed),
+    Spoiled(Outcome),
+}
+
+fn look(resource: &mut impl Resource) -> Seen {
+    match resource.call(LEVEL_0) {
+        Verdict::Done(Ok(Some(health))) => match health {
+            Health::Running | Health::Degraded => Seen::Running,
+            Health::Promoted | Health::DegradedPromoted => Seen::Promoted,
+            Health::NotRunning => Seen::NotRunning,
+            Health::FailedPromoted => Seen::Failing(Failed {
+                kind: FailureKind::Generic,
+                reason: "promoted and not working".to_owned(),
+                is_of_host: false,
+            }),
+        },
+        Verdict::Done(Err(failure)) => Seen::Failing(failure.into()),
+        other => {
+            let failed = spoiled(&other, LEVEL_0);
+            Seen::Spoiled(Outcome::because(exit_of_failure(failed.kind), &failed.reason))
+        }
+    }
+}
+
+/// Calls an export that returns nothing.
+fn ask(resource: &mut impl Resource, export: Export) -> Result<(), Outcome> {
+    let failed = match resource.call(export) {
+        Verdict::Done(Ok(_)) => return Ok(()),
+        Verdict::Done(Err(failure)) => failure.into(),
+        other => spoiled(&other, export),
+    };
+    Err(Outcome::because(exit_of_failure(failed.kind), &failed.reason))
+}
+
+/// Asks monitor until it says what is wanted, or says nothing better before the deadline.
+fn wait_for(
+    resource: &mut impl Resource,
+    what: &str,
+    give_up_when_ended: bool,
+    wanted: impl Fn(&Seen) -> bool,
+) -> Result<(), Outcome> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let seen = look(resource);
+        if wanted(&seen) {
+            return Ok(());
+        }
+        let why = match seen {
+            Seen::Spoiled(outcome) => return Err(outcome),
+            Seen::Failing(failed) => failed.reason,
+            Seen::NotRunning => "monitor says that it does not run".to_owned(),
+            Seen::Running => "monitor says that it runs unpromoted".to_owned(),
+            Seen::Promoted => "monitor says that it is promoted".to_owned(),
+        };
+        if give_up_when_ended && let Some(ended) = resource.tracked().ended {
+            return Err(Outcome::because(Exit::Generic, &ended));
+        }
+        if !wait(resource, &mut pause) {
+            return Err(Outcome::because(Exit::Generic, &format!("not {what} in time: {why}")));
+        }
+    }
+}
+
+/// Waits a little longer than the last time. False if there is no time to ask again.
+fn wait(resource: &mut impl Resource, pause: &mut Duration) -> bool {
+    let left = resource.remaining();
+    if left.is_zero() {
+        return false;
+    }
+    resource.pause((*pause).min(left));
+    *pause = (*pause * 2).min(LAST_PAUSE);
+    !resource.remaining().is_zero()
+}
+
+fn done(result: Result<(), Outcome>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::of(Exit::Success),
+        Err(outcome) => outcome,
+    }
+}
+
+/// A call that gave no answer, as a failure.
+fn spoiled(verdict: &Verdict, export: Export) -> Failed {
+    let export = export.word();
+    let (kind, reason) = match verdict {
+        Verdict::Unfit(text) => (FailureKind::NotInstalled, format!("the plugin does not fit this host: it {text}")),
+        Verdict::Broken(text) => (FailureKind::Generic, format!("{export}: {text}")),
+        Verdict::TimedOut => (FailureKind::Generic, format!("{export}: no answer from the plugin in time")),
+        Verdict::Done(_) => (FailureKind::Generic, format!("{export}: the plugin answered what it cannot mean")),
+    };
+    Failed { kind, reason, is_of_host: true }
+}
+
+fn exit_of(health: Health) -> Exit {
+    match health {
+        Health::Running => Exit::Success,
+        Health::NotRunning => Exit::NotRunning,
+        Health::Promoted => Exit::Promoted,
+        Health::Degraded => Exit::Degraded,
+        Health::DegradedPromoted => Exit::DegradedPromoted,
+        Health::FailedPromoted => Exit::FailedPromoted,
+    }
+}
+
+fn exit_of_failure(kind: FailureKind) -> Exit {
+    match kind {
+        FailureKind::Generic => Exit::Generic,
+        FailureKind::Arguments => Exit::Arguments,
+        FailureKind::Unimplemented => Exit::Unimplemented,
+        FailureKind::Permission => Exit::Permission,
+        FailureKind::NotInstalled => Exit::NotInstalled,
+        FailureKind::Configuration => Exit::NotConfigured,
+    }
+}
+
+#[cfg(test)]
+mod tests;

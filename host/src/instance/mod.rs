@@ -1,0 +1,193 @@
+//! One instance of a resource on this node: its record, its lock, its last actions.
+//!
+//! A directory each, `/run/ocf-wasm/PROVIDER/TYPE/INSTANCE/`, 0700, gone at the next boot as what it describes. What
+//! must never enter here: effects, policy, an exit status decided.
+
+mod boot;
+mod history;
+mod lock;
+mod record;
+
+pub use boot::identity as boot_identity;
+pub use history::{Action, History};
+pub use lock::{Lock, LockError};
+pub use record::{Daemon, Found, Pins, Record, State};
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::ocf::description::AgentName;
+
+/// Where all instances of this node are recorded.
+pub const RUN: &str = "/run/ocf-wasm";
+/// For which boot [`RUN`] was made: if it says "this one" and the directory is gone, evidence was lost.
+const MARKER: &str = "/var/lib/ocf-wasm/boot";
+/// Stands in [`RUN`] if evidence of this boot was lost once.
+const LOST: &str = "/run/ocf-wasm/.lost";
+
+/// The directory of an instance, which may not be there yet.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Returns the place of an instance. The name is escaped, so that no name leads elsewhere.
+    pub fn of(agent: &AgentName, instance: &str) -> Self {
+        Self { path: Path::new(RUN).join(&agent.provider).join(&agent.kind).join(escape(instance)) }
+    }
+
+    /// Takes a directory that was found by listing.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether anything was ever recorded here in this boot.
+    pub fn is_there(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// Makes the directory and those above it.
+    ///
+    /// # Errors
+    /// What the kernel says: /run read-only or full.
+    pub fn make(&self) -> io::Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        let is_first = !Path::new(RUN).is_dir();
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        if is_first {
+            let now = boot::identity();
+            if std::fs::read_to_string(MARKER).is_ok_and(|then| then == now) {
+                std::fs::write(LOST, "")?;
+            } else {
+                // If it cannot be written, a loss would go unnoticed; that is no reason not to start.
+                let _ = std::fs::write(MARKER, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether records of this boot may have been lost, so that "no record" proves nothing.
+    pub fn evidence_was_lost() -> bool {
+        Path::new(LOST).exists()
+            || !Path::new(RUN).is_dir() && std::fs::read_to_string(MARKER).is_ok_and(|then| then == boot::identity())
+    }
+
+    /// Reads the record.
+    pub fn record(&self) -> Found {
+        record::read(&self.path.join("record"), Self::evidence_was_lost)
+    }
+
+    /// Replaces the record as a whole.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn save(&self, record: &Record) -> io::Result<()> {
+        record::write(&self.path.join("record"), record)
+    }
+
+    /// The file in which the keeper of a daemon reports.
+    pub fn report_path(&self, label: &str) -> PathBuf {
+        self.path.join(format!("{label}.daemon"))
+    }
+}
+
+/// First bytes of a keeper's report.
+const REPORT: [u8; 4] = *b"OWD1";
+
+/// Reads the report of a keeper.
+///
+/// # Errors
+/// If it is not there or damaged.
+pub fn load_report<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T> {
+    crate::sealed::load(path, REPORT)
+}
+
+/// Replaces the report of a keeper.
+///
+/// # Errors
+/// What the kernel says.
+pub fn save_report<T: serde::Serialize>(path: &Path, report: &T) -> io::Result<()> {
+    crate::sealed::save(path, REPORT, report)
+}
+
+/// Returns `name` with all but letters, digits, `-`, `_` and inner dots as `%XX`.
+pub fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
+            b'.' if at > 0 => escaped.push('.'),
+            other => escaped.push_str(&format!("%{other:02x}")),
+        }
+    }
+    escaped
+}
+
+/// Returns the name that [`escape`] was given.
+pub fn unescape(escaped: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = escaped.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
+        let code = code.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Lists the instances of this node: agent, instance, directory; sorted.
+pub fn list() -> Vec<(AgentName, String, Directory)> {
+    fn names(path: &Path) -> Vec<(String, PathBuf)> {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries
+            .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+            .filter_map(|e| Some((e.file_name().into_string().ok()?, e.path())))
+            .collect();
+        names.sort();
+        names
+    }
+    let mut found = Vec::new();
+    for (provider, path) in names(Path::new(RUN)) {
+        for (kind, path) in names(&path) {
+            for (instance, path) in names(&path) {
+                let agent = AgentName { provider: provider.clone(), kind: kind.clone() };
+                found.push((agent, unescape(&instance), Directory { path }));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn an_escaped_name_is_one_file_name_and_comes_back(name in "\\PC{1,40}") {
+            let escaped = escape(&name);
+            proptest::prop_assert!(!escaped.contains('/') && escaped != "." && escaped != "..");
+            proptest::prop_assert!(!escaped.starts_with('.'));
+            proptest::prop_assert_eq!(unescape(&escaped), name);
+        }
+    }
+}

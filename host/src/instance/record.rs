@@ -1,0 +1,187 @@
+//! The record: what this node knows of an instance, and the only evidence that counts.
+//!
+//! It says more than is true rather than less: effects are written before they happen. A record that cannot be read
+//! means *unknown*, never *stopped*. Nothing is fsynced: a record of another boot is void anyway.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ocf::Parameters;
+use crate::ocf::description::AgentName;
+use crate::sealed;
+use crate::sys::process::ProcessId;
+
+/// First bytes of a record, with the version of its format.
+const MAGIC: [u8; 4] = *b"OWR1";
+/// Where an instance is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// A start ended before plugin code ran.
+    Refused,
+    /// A start began.
+    Starting,
+    /// A start succeeded.
+    Started,
+    /// A monitor found it running without a record.
+    Adopted,
+    /// A stop began.
+    Stopping,
+    /// A stop was verified.
+    Stopped,
+}
+
+impl State {
+    /// Whether something of the instance may be there.
+    pub fn is_active(self) -> bool {
+        match self {
+            Self::Starting | Self::Started | Self::Adopted | Self::Stopping => true,
+            Self::Refused | Self::Stopped => false,
+        }
+    }
+
+    /// Returns the word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Starting => "starting",
+            Self::Started => "started",
+            Self::Adopted => "adopted",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What all actions of a recorded instance use, whatever is installed today.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    /// The agent.
+    pub agent: AgentName,
+    /// The generation that the component came with.
+    pub generation: u32,
+    /// The component's digest.
+    pub component: String,
+    /// The policy's digest.
+    pub policy: String,
+}
+
+/// A daemon that this instance started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// The process that looks after it; none until it is there.
+    pub keeper: Option<ProcessId>,
+    /// The control group of its tree; none where none can be made.
+    pub cgroup: Option<PathBuf>,
+    /// When it was started, nanoseconds since boot.
+    pub since_boot_ns: u64,
+}
+
+/// What is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Of which boot this speaks.
+    pub boot: String,
+    /// The instance's name.
+    pub instance: String,
+    /// Where it is in its life.
+    pub state: State,
+    /// What its actions use.
+    pub pins: Option<Pins>,
+    /// Parameters as the operator set them at the start, declared ones only.
+    pub given: BTreeMap<String, String>,
+    /// The same, canonical and with defaults.
+    pub parameters: Parameters,
+    /// Daemons by label.
+    pub daemons: BTreeMap<String, Daemon>,
+    /// Whether a program was run whose effects the host cannot know.
+    pub untracked: bool,
+    /// The plugin's private values.
+    pub notebook: BTreeMap<String, Vec<u8>>,
+}
+
+impl Record {
+    /// Makes a record of this boot.
+    pub fn new(instance: &str, state: State) -> Self {
+        Self {
+            boot: super::boot_identity(),
+            instance: instance.to_owned(),
+            state,
+            pins: None,
+            given: BTreeMap::new(),
+            parameters: Parameters::new(),
+            daemons: BTreeMap::new(),
+            untracked: false,
+            notebook: BTreeMap::new(),
+        }
+    }
+}
+
+/// What was found in the place of a record.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing, and nothing was ever there.
+    None,
+    /// A record of this boot.
+    Record(Box<Record>),
+    /// Something that cannot be read, or evidence was lost.
+    Unknown(String),
+}
+
+pub(super) fn read(path: &Path, evidence_was_lost: impl Fn() -> bool) -> Found {
+    let lost = || match evidence_was_lost() {
+        true => Found::Unknown("records of this boot were lost".to_owned()),
+        false => Found::None,
+    };
+    match sealed::load::<Record>(path, MAGIC) {
+        Ok(record) if record.boot == super::boot_identity() => Found::Record(Box::new(record)),
+        Ok(_) => Found::None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => lost(),
+        Err(error) => Found::Unknown(format!("record {}: {error}", path.display())),
+    }
+}
+
+pub(super) fn write(path: &Path, record: &Record) -> io::Result<()> {
+    sealed::save(path, MAGIC, record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_and_damage_is_unknown() {
+        let directory = std::env::temp_dir().join(format!("ocf-wasm-record-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("record");
+        let record = Record::new("web", State::Started);
+        write(&path, &record).unwrap();
+        assert!(matches!(read(&path, || false), Found::Record(found) if *found == record));
+
+        let mut bytes = std::fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(matches!(read(&path, || false), Found::Unknown(_)), "byte {at}");
+            bytes[at] ^= 1;
+        }
+        std::fs::write(&path, b"").unwrap();
+        assert!(matches!(read(&path, || false), Found::Unknown(_)));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(read(&path, || false), Found::None));
+        assert!(matches!(read(&path, || true), Found::Unknown(_)));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_record_of_another_boot_is_void() {
+        let path = std::env::temp_dir().join(format!("ocf-wasm-boot-{}", std::process::id()));
+        let mut record = Record::new("web", State::Started);
+        record.boot = "another".to_owned();
+        write(&path, &record).unwrap();
+        assert!(matches!(read(&path, || false), Found::None));
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,163 @@
+//! One invocation decided: an exit status and, if it failed, one reason. The only place with OCF numbers.
+
+use std::fmt;
+
+/// Bytes of an exit reason. Pacemaker shows 128.
+const REASON_BYTES: usize = 120;
+
+/// An exit status of the OCF resource agent API 1.1, section "return codes". Closed: what is not here cannot be
+/// answered, so neither a panic nor a signal nor a parser's own status ever reaches the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; from monitor: running, unpromoted.
+    Success,
+    /// Unspecified failure; recovered in place or elsewhere.
+    Generic,
+    /// A parameter makes no sense on this node.
+    Arguments,
+    /// The agent cannot do that.
+    Unimplemented,
+    /// Not allowed on this node.
+    Permission,
+    /// Something it needs is missing on this node.
+    NotInstalled,
+    /// A parameter makes no sense anywhere: banned from the whole cluster.
+    NotConfigured,
+    /// Cleanly stopped.
+    NotRunning,
+    /// Running, promoted.
+    Promoted,
+    /// Promoted, not working.
+    FailedPromoted,
+    /// Running, will probably stop working.
+    Degraded,
+    /// Running promoted, will probably stop working.
+    DegradedPromoted,
+}
+
+impl Exit {
+    /// Returns the number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Generic => 1,
+            Self::Arguments => 2,
+            Self::Unimplemented => 3,
+            Self::Permission => 4,
+            Self::NotInstalled => 5,
+            Self::NotConfigured => 6,
+            Self::NotRunning => 7,
+            Self::Promoted => 8,
+            Self::FailedPromoted => 9,
+            Self::Degraded => 190,
+            Self::DegradedPromoted => 191,
+        }
+    }
+
+    /// Whether the cluster records an action that ended so as failed. 7 is what a probe mostly answers.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Success | Self::NotRunning | Self::Promoted | Self::Degraded | Self::DegradedPromoted => false,
+            Self::Generic
+            | Self::Arguments
+            | Self::Unimplemented
+            | Self::Permission
+            | Self::NotInstalled
+            | Self::NotConfigured
+            | Self::FailedPromoted => true,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self {
+            Self::Success => "ok",
+            Self::Generic => "failed",
+            Self::Arguments => "wrong on this node",
+            Self::Unimplemented => "not implemented",
+            Self::Permission => "not permitted",
+            Self::NotInstalled => "not installed",
+            Self::NotConfigured => "wrong on every node",
+            Self::NotRunning => "not running",
+            Self::Promoted => "promoted",
+            Self::FailedPromoted => "promoted and failed",
+            Self::Degraded => "degraded",
+            Self::DegradedPromoted => "promoted and degraded",
+        };
+        write!(f, "{words} ({})", self.code())
+    }
+}
+
+/// What the cluster is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Outcome {
+    /// The exit status.
+    pub exit: Exit,
+    /// The exit reason: one printable line. Empty if there is nothing to say.
+    pub reason: String,
+}
+
+impl Outcome {
+    /// Returns an outcome without a reason.
+    pub fn of(exit: Exit) -> Self {
+        Self { exit, reason: String::new() }
+    }
+
+    /// Returns an outcome with a reason, made printable and cut to 120 bytes.
+    pub fn because(exit: Exit, reason: &str) -> Self {
+        Self { exit, reason: one_line(reason, REASON_BYTES) }
+    }
+}
+
+/// Returns `text` as one printable line of at most `limit` bytes: the end of a line becomes ` | `, control characters,
+/// line separators and marks that turn text around are shown as `\u{..}`, and what Pacemaker takes for the start of
+/// an exit reason is broken up.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(limit));
+    for c in text.trim().chars() {
+        let mut piece = [0; 4];
+        let escaped;
+        let piece: &str = match c {
+            '\n' => " | ",
+            '\r' => "",
+            '\t' => " ",
+            c if c.is_control() || is_invisible(c) => {
+                escaped = c.escape_unicode().to_string();
+                &escaped
+            }
+            c => c.encode_utf8(&mut piece),
+        };
+        if line.len() + piece.len() > limit {
+            break;
+        }
+        line.push_str(piece);
+    }
+    line.replace("ocf-exit-reason:", "ocf-exit-reason;")
+}
+
+/// Line and paragraph separators, zero-width and bidirectional marks: a person must see what a program wrote.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_printable_text() {
+        assert_eq!(one_line("a\nb\x1b[31m\u{202e}", 99), "a | b\\u{1b}[31m\\u{202e}");
+    }
+
+    #[test]
+    fn a_reason_cannot_start_another() {
+        assert!(!one_line("x ocf-exit-reason:all is well", 99).contains("ocf-exit-reason:"));
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        assert_eq!(one_line("ääää", 5), "ää");
+    }
+}

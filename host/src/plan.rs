@@ -1,0 +1,240 @@
+//! What an action uses: which component, which policy, which parameters. Pinned is the normal path.
+//!
+//! Every action of a recorded instance except start and `migrate_from` uses what its record pins, so that neither a typo
+//! in a policy nor a half-finished upgrade can fence a node. What cannot be loaded is a [`Refusal`], and the table
+//! below says what each action answers to it.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::instance::{Pins, Record};
+use crate::ocf::description::{AgentName, is_secret};
+use crate::ocf::outcome::{Exit, Outcome};
+use crate::ocf::{Action, Description, Parameters, Request, parameter};
+use crate::policy::{self, Policy, Refused};
+use crate::report::Log;
+use crate::store::{self, Digest, Generation, Missing, NativeError};
+
+/// All that an action needs before the plugin runs.
+pub struct Plan {
+    /// Component, generation, policy by digest.
+    pub pins: Pins,
+    /// What is granted.
+    pub policy: Policy,
+    /// The policy's text, to be kept at a good start.
+    pub policy_text: String,
+    /// What the author says; none where the record says all that is needed.
+    pub description: Description,
+    /// Canonical values.
+    pub parameters: Parameters,
+    /// What the operator set, declared names only.
+    pub given: BTreeMap<String, String>,
+    /// Native code, mapped and verified.
+    pub native: &'static [u8],
+}
+
+/// Why an action cannot use a plugin.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The agent is not installed here.
+    NotInstalled(String),
+    /// It is, and cannot be run: damaged, or made for another host.
+    Unfit(String),
+    /// Parameters that no node would take.
+    Parameters(String),
+    /// No policy, or none that can be used.
+    Policy(Refused),
+    /// The policy is for other components.
+    OtherPlugin(String),
+    /// Something of this node that may be better the next time.
+    Node(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotInstalled(text)
+            | Self::Unfit(text)
+            | Self::Parameters(text)
+            | Self::OtherPlugin(text)
+            | Self::Node(text) => f.write_str(text),
+            Self::Policy(refused) => write!(f, "{refused}"),
+        }
+    }
+}
+
+/// The table: what is answered when the plugin cannot be used. `recorded` is whether the instance has an active record.
+pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -> Outcome {
+    let plain = match refusal {
+        Refusal::NotInstalled(_) | Refusal::Unfit(_) => Exit::NotInstalled,
+        Refusal::Parameters(_) => Exit::NotConfigured,
+        Refusal::Policy(_) | Refusal::OtherPlugin(_) => Exit::Permission,
+        Refusal::Node(_) => Exit::Generic,
+    };
+    let text = refusal.to_string();
+    let reason = |exit: Exit| Outcome::because(exit, &with_hint(&text, request));
+    match request.action {
+        Some(Action::Monitor) if recorded => reason(Exit::Generic),
+        Some(Action::Monitor) if request.is_probe() => match refusal {
+            Refusal::NotInstalled(_) => reason(Exit::NotInstalled),
+            _ => {
+                // Claimed not to run here: the start that follows fails visibly, and no healthy copy is stopped.
+                log.error(&format!("probe cannot be judged: {text}"));
+                Outcome::of(Exit::NotRunning)
+            }
+        },
+        Some(Action::Monitor) => reason(Exit::Generic),
+        Some(Action::Stop) if recorded => reason(Exit::Generic),
+        Some(Action::Stop) => {
+            log.warning(&format!("nothing of this instance was started here: {text}"));
+            Outcome::of(Exit::Success)
+        }
+        Some(Action::Notify) => {
+            log.error(&format!("notify: {text}"));
+            Outcome::of(Exit::Success)
+        }
+        Some(Action::Demote) => reason(Exit::Generic),
+        _ => reason(plain),
+    }
+}
+
+/// The cause first, then what explains it, as far as both fit.
+fn with_hint(text: &str, request: &Request) -> String {
+    let hint = format!(" (ocf-wasm why {})", request.instance.as_deref().unwrap_or("INSTANCE"));
+    let room = 120_usize.saturating_sub(hint.len());
+    if hint.len() > 40 {
+        return text.to_owned();
+    }
+    format!("{}{hint}", crate::ocf::outcome::one_line(text, room))
+}
+
+/// Plans with what is installed and granted today.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn today(request: &Request, log: &Log, deadline: Instant) -> Result<Plan, Refusal> {
+    let (number, generation) = installed(&request.agent)?;
+    of(number, &generation, request, log, deadline)
+}
+
+/// Plans with a generation, current or not, and today's policy.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn of(
+    number: u32,
+    generation: &Generation,
+    request: &Request,
+    log: &Log,
+    deadline: Instant,
+) -> Result<Plan, Refusal> {
+    let description = generation.description.clone();
+    let (given, parameters) = parameters(&description, request, log)?;
+    let path = store::policy_path(&request.agent);
+    let text = policy::load(&path).map_err(Refusal::Policy)?;
+    let policy = Policy::parse(&text, &path).map_err(|d| Refusal::Policy(Refused::Invalid(d)))?;
+    if !policy.digests.is_empty() && !policy.digests.contains(&generation.component.to_string()) {
+        let installed = generation.component.short();
+        return Err(Refusal::OtherPlugin(format!(
+            "policy {}: is for other components than {installed}",
+            path.display()
+        )));
+    }
+    let native = native(&generation.component, deadline)?;
+    let pins = Pins {
+        agent: request.agent.clone(),
+        generation: number,
+        component: generation.component.to_string(),
+        policy: Digest::of(text.as_bytes()).to_string(),
+    };
+    Ok(Plan { pins, policy, policy_text: text, description, parameters, given, native })
+}
+
+/// Plans with what a record pins.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) -> Result<Plan, Refusal> {
+    let Some(pins) = record.pins.clone() else {
+        return Err(Refusal::Node("the record pins nothing".to_owned()));
+    };
+    let generation =
+        store::generation(&pins.agent, pins.generation).map_err(|missing| damaged(&pins.agent, missing))?;
+    let (Some(component), Some(digest)) = (Digest::parse(&pins.component), Digest::parse(&pins.policy)) else {
+        return Err(Refusal::Node("the record pins what is no digest".to_owned()));
+    };
+    let blob = store::blob_path(&digest);
+    let text = policy::load(&blob).map_err(Refusal::Policy)?;
+    let policy = Policy::parse(&text, &blob).map_err(|d| Refusal::Policy(Refused::Invalid(d)))?;
+    let native = native(&component, deadline)?;
+    for (name, value) in &request.given {
+        if record.given.get(name) != Some(value) && generation.description.parameters.iter().any(|p| &p.name == name) {
+            let shown = if is_secret(name) { "another value" } else { value };
+            log.debug(&format!("parameter {name} is {shown} now; this action uses what the last start used"));
+        }
+    }
+    Ok(Plan {
+        pins,
+        policy,
+        policy_text: text,
+        description: generation.description,
+        parameters: record.parameters.clone(),
+        given: record.given.clone(),
+        native,
+    })
+}
+
+/// Checks today's parameters against a description.
+///
+/// # Errors
+/// [`Refusal::Parameters`].
+pub fn parameters(
+    description: &Description,
+    request: &Request,
+    log: &Log,
+) -> Result<(BTreeMap<String, String>, Parameters), Refusal> {
+    let declared = |name: &String| description.parameters.iter().any(|p| &p.name == name);
+    for name in request.given.keys().chain(&request.garbled).filter(|name| !declared(name)) {
+        // What Pacemaker and the tracing convention add is no mistake of the operator.
+        if !matches!(
+            name.as_str(),
+            "crm_feature_set" | "pcmk_external_ip" | "trace_ra" | "trace_file" | "trace_dir" | "OCF_CHECK_LEVEL"
+        ) {
+            log.warning(&format!("parameter {name} is unknown to {} and ignored", request.agent));
+        }
+    }
+    let values = parameter::check(description, &request.given, &request.garbled);
+    let values = values.map_err(|wrong| Refusal::Parameters(wrong.0))?;
+    let given = request.given.iter().filter(|(name, _)| declared(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+    Ok((given, values))
+}
+
+/// Reads the current generation of an agent.
+///
+/// # Errors
+/// [`Refusal::NotInstalled`], [`Refusal::Unfit`].
+pub fn installed(agent: &AgentName) -> Result<(u32, Generation), Refusal> {
+    let missing = || Refusal::NotInstalled(format!("{agent} is not installed on this node: ocf-wasm install"));
+    let number = store::current(agent).ok_or_else(missing)?;
+    match store::generation(agent, number) {
+        Ok(generation) => Ok((number, generation)),
+        Err(Missing::NotInstalled) => Err(missing()),
+        Err(other) => Err(damaged(agent, other)),
+    }
+}
+
+fn damaged(agent: &AgentName, missing: Missing) -> Refusal {
+    match missing {
+        Missing::NotInstalled => {
+            Refusal::Unfit(format!("the version of {agent} that runs is not in the store any more"))
+        }
+        Missing::Damaged(text) => Refusal::Unfit(text),
+    }
+}
+
+fn native(component: &Digest, deadline: Instant) -> Result<&'static [u8], Refusal> {
+    store::ensure_native(component, deadline).map_err(|error| match error {
+        NativeError::Unfit(text) => Refusal::Unfit(format!("component {}: {text}", component.short())),
+        NativeError::TimedOut | NativeError::Io(_) => Refusal::Node(error.to_string()),
+    })
+}

@@ -1,0 +1,120 @@
+//! What a policy may say, and how a mistake in it is told.
+
+use super::*;
+use crate::ocf::Parameters;
+use crate::policy::template::{Unfit, Values, fill_all};
+
+fn parse(text: &str) -> Result<Policy, Diagnostic> {
+    Policy::parse(text, Path::new("/p.toml"))
+}
+
+fn program(argv: &str) -> String {
+    format!(
+        "format = 1\n[program.x]\nprogram = \"/bin/true\"\nargv = {argv}\nlifetime = \"action\"\nuser = \"nobody\"\n"
+    )
+}
+
+fn fill(argv: &str, parameters: &[(&str, &str)]) -> Result<Vec<String>, Unfit> {
+    let policy = parse(&program(argv)).unwrap();
+    let parameters: Parameters = parameters.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+    let values = Values { parameters: &parameters, slots: &[], node: "n1", instance: "web" };
+    fill_all(&policy.programs["x"].argv, &values)
+}
+
+#[test]
+fn an_empty_policy_is_consent_and_grants_nothing() {
+    assert_eq!(parse("format = 1\n").unwrap(), Policy::default());
+}
+
+#[test]
+fn arguments_are_filled_and_optional_groups_left_out() {
+    let argv = r#"["-p", { param = "port", port = {} }, ["-x", { param = "x", name = {} }], { fact = "node" }]"#;
+    assert_eq!(fill(argv, &[("port", "80")]).unwrap(), ["-p", "80", "n1"]);
+    assert_eq!(fill(argv, &[("port", "80"), ("x", "y")]).unwrap(), ["-p", "80", "-x", "y", "n1"]);
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_refused() {
+    for (kind, value) in [
+        ("port = {}", "0"),
+        ("port = { min = 1024 }", "80"),
+        ("integer = { max = 3 }", "4"),
+        ("name = {}", "a b"),
+        ("text = { max = 3 }", "abcd"),
+        ("text = {}", "-rf"),
+        ("text = {}", "a\nb"),
+        ("one-of = [\"a\"]", "b"),
+        ("ip = { within = [\"10.0.0.0/8\"] }", "11.0.0.1"),
+        ("ip = {}", "010.0.0.1"),
+        ("file = { under = \"/etc\" }", "/etc/../root/x"),
+        ("file = { under = \"/etc\" }", "/proc/version"),
+        ("directory = { under = \"/\" }", "/etc/passwd"),
+    ] {
+        let filled = fill(&format!("[{{ param = \"v\", {kind} }}]"), &[("v", value)]);
+        assert!(filled.is_err(), "{kind} took {value:?}: {filled:?}");
+    }
+}
+
+#[test]
+fn a_leading_dash_is_fine_behind_a_literal_prefix() {
+    let filled = fill(r#"[{ param = "v", text = {}, prefix = "--level=" }]"#, &[("v", "-1")]);
+    assert_eq!(filled.unwrap(), ["--level=-1"]);
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    let table = |line: &str| {
+        format!(
+            "format = 1\n[program.x]\nprogram = \"/bin/true\"\nlifetime = \"instance\"\nuser = \"nobody\"\n{line}\n"
+        )
+    };
+    for (text, says) in [
+        (String::new(), "`format` is missing"),
+        ("format = 2".into(), "this version of ocf-wasm reads `format = 1`"),
+        ("format = 1\n[prgram.x]".into(), "unknown key `prgram`"),
+        ("format = 1\nformat = 1".into(), "duplicate key"),
+        (table("agv = []"), "unknown key `agv`"),
+        (table("argv = [3]"), "expected a string, found an integer"),
+        (table("argv = [{ param = \"p\" }]"), "a value from outside needs a type"),
+        (table("argv = [{ param = \"passwd\", text = {} }]"), "a secret parameter may be passed in `environment` only"),
+        (table("environment = { LD_PRELOAD = \"x\" }"), "refused: this variable makes programs load"),
+        (table("stop = []"), "no step"),
+        (table("stop = [{ signal = \"KILL\", grace = \"1s\" }]"), "a signal is one of"),
+        (table("stop = [{ signal = \"TERM\", grace = \"101%\" }]"), "`grace` is a duration"),
+        (table("timeout = \"3s\""), "`timeout` is for a program of lifetime \"action\""),
+        ("format = 1\n[program.X]".into(), "a label is 1-64 of a-z, 0-9 and `-`"),
+        ("format = 1\n[program.x]\nprogram = \"true\"".into(), "an absolute path without `..`"),
+        ("format = 1\n[program.x]\nprogram = \"/bin/*\"".into(), "wildcards are not expanded"),
+        ("format = 1\n[program.x]\nprogram = { param = \"p\", text = {} }".into(), "a program from outside needs"),
+        ("format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"".into(), "`user` is missing in [program.x]"),
+        ("format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"\"".into(), "fill in the user"),
+        ("format = 1\n[endpoint.e]\ntcp = { host = \"localhost\", port = 1 }".into(), "an IP address, such as"),
+        ("format = 1\n[endpoint.e]\ntcp = { host = \"::1\", port = 0 }".into(), "a number from 1 to 65535"),
+        ("format = 1\n[limits]\nmemory = \"1GiB\"".into(), "a size such as"),
+        ("format = 1\n[plugin]\ndigest = \"md5:1\"".into(), "a digest is `sha256:`"),
+        ("format = 1\n[stop]\nlast-resort = [\"y\"]".into(), "there is no [program.y] in this file"),
+    ] {
+        let told = parse(&text).expect_err(&text).line();
+        assert!(told.contains(says), "{text}\n  says {told}\n  not  {says}");
+    }
+}
+
+#[test]
+fn a_diagnostic_shows_the_line_and_the_key_that_was_meant() {
+    let text = "format = 1\n[program.x]\nprogram  = \"/bin/true\"\nlifetme  = \"action\"\nuser = \"nobody\"\n";
+    let shown = parse(text).unwrap_err().to_string();
+    assert_eq!(
+        shown,
+        "error: unknown key `lifetme`\n --> /p.toml:4:1\n  |\n4 | lifetme  = \"action\"\n  | ^^^^^^^\nhint: did you mean `lifetime`?"
+    );
+}
+
+#[test]
+fn a_last_resort_is_known_in_full_beforehand() {
+    let text = |argv: &str| {
+        let program = program(argv);
+        format!("{program}[stop]\nlast-resort = [\"x\"]\ngone-when = {{ run = \"x\", exit = [1] }}\n")
+    };
+    assert!(parse(&text("[\"-KILL\"]")).unwrap().last_resort.is_some());
+    assert!(parse(&text("[{ param = \"p\", port = {} }]")).is_err());
+}

@@ -1,0 +1,142 @@
+//! What leaves the process besides the exit status: log lines, the one exit reason, metadata.
+//!
+//! Log lines go where every agent's go (syslog, a file, both), as `Type(instance)[pid]`; to standard error only where
+//! neither is configured. No text of a plugin or a program gets there unescaped. The reason is the last line.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+
+use crate::ocf::Outcome;
+use crate::ocf::outcome::one_line;
+use crate::ocf::request::LogTarget;
+use crate::seam::log::Level;
+
+/// Bytes of one log line.
+const LINE_BYTES: usize = 2048;
+/// Where the system's log listens.
+const SYSLOG: &str = "/dev/log";
+
+/// Where lines go, and as whom.
+#[derive(Debug)]
+pub struct Log {
+    tag: String,
+    target: LogTarget,
+    to_stderr: bool,
+}
+
+impl Log {
+    /// Returns the log of an agent's action.
+    pub fn of(kind: &str, instance: Option<&str>, target: LogTarget) -> Self {
+        let instance = instance.map(|i| format!("({})", one_line(i, 100))).unwrap_or_default();
+        let to_stderr = target.facility.is_none() && target.file.is_none();
+        Self { tag: format!("{kind}{instance}[{}]", std::process::id()), target, to_stderr }
+    }
+
+    /// Returns the log of something that serves no action.
+    pub fn system(tag: &str) -> Self {
+        let target = LogTarget { facility: Some("daemon".to_owned()), ..LogTarget::default() };
+        Self { tag: format!("{}[{}]", one_line(tag, 200), std::process::id()), target, to_stderr: false }
+    }
+
+    /// An error: something failed.
+    pub fn error(&self, text: &str) {
+        self.line(Level::Error, text);
+    }
+
+    /// A warning: unusual, and handled.
+    pub fn warning(&self, text: &str) {
+        self.line(Level::Warning, text);
+    }
+
+    /// A normal event.
+    pub fn info(&self, text: &str) {
+        self.line(Level::Info, text);
+    }
+
+    /// Something for who switched debugging on.
+    pub fn debug(&self, text: &str) {
+        self.line(Level::Debug, text);
+    }
+
+    /// Writes one line.
+    pub fn line(&self, level: Level, text: &str) {
+        if level == Level::Debug && !self.target.debug {
+            return;
+        }
+        let (word, severity) = match level {
+            Level::Debug => ("DEBUG", 7),
+            Level::Info => ("INFO", 6),
+            Level::Warning => ("WARNING", 4),
+            Level::Error => ("ERROR", 3),
+        };
+        let text = one_line(text, LINE_BYTES);
+        if let Some(facility) = &self.target.facility {
+            let priority = facility_number(facility) * 8 + severity;
+            let message = format!("<{priority}>{} {}: {word}: {text}", crate::sys::clock::local_stamp(), self.tag);
+            if let Ok(socket) = UnixDatagram::unbound() {
+                let _ = socket.set_nonblocking(true);
+                let _ = socket.send_to(message.as_bytes(), SYSLOG);
+            }
+        }
+        if let Some(file) = &self.target.file {
+            append(file, &format!("{} {}: {word}: {text}\n", crate::sys::clock::local_stamp(), self.tag));
+        }
+        if self.to_stderr && (level != Level::Info || std::io::stderr().is_terminal()) {
+            let _ = writeln!(std::io::stderr(), "{}: {word}: {text}", self.tag);
+        }
+    }
+}
+
+fn append(file: &PathBuf, line: &str) {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let opened = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(file);
+    if let Ok(mut file) = opened {
+        let _ = file.write_all(line.as_bytes());
+    }
+}
+
+/// The numbers of syslog(3).
+fn facility_number(name: &str) -> u32 {
+    match name {
+        "kern" => 0,
+        "user" => 1,
+        "mail" => 2,
+        "auth" => 4,
+        "syslog" => 5,
+        "lpr" => 6,
+        "news" => 7,
+        "uucp" => 8,
+        "cron" => 9,
+        "authpriv" => 10,
+        "ftp" => 11,
+        "local0" => 16,
+        "local1" => 17,
+        "local2" => 18,
+        "local3" => 19,
+        "local4" => 20,
+        "local5" => 21,
+        "local6" => 22,
+        "local7" => 23,
+        _ => 3,
+    }
+}
+
+/// Writes the exit reason, if there is one, as the last line of standard error.
+pub fn reason(prefix: &str, outcome: &Outcome) {
+    if !outcome.reason.is_empty() {
+        let _ = writeln!(std::io::stderr(), "{prefix}{}", outcome.reason);
+    }
+}
+
+/// Writes to standard output what an action is asked to print.
+///
+/// # Errors
+/// If nobody reads.
+pub fn print(text: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text)?;
+    out.flush()
+}

@@ -1,0 +1,272 @@
+//! The imports of a plugin: `instance` and `clock` are answered here, the rest is asked of the broker.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::de::DeserializeOwned;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, ResourceLimiter};
+
+use super::baseline;
+use crate::ocf::Parameters;
+use crate::ocf::request::{Clone_, Notice};
+use crate::seam::bindings::ocf::agent as wit;
+use crate::seam::{Answer, Call, Channel, Error, Export, FromRunner, clock, instance, log, types};
+
+/// Bytes of linear memory, summed over all memories of the plugin, where the policy says nothing.
+pub const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// Elements of all tables together.
+const TABLE_ELEMENTS: usize = 100_000;
+/// Bytes that one call may lift out of the plugin: a value of 1 MiB and room for the rest.
+pub(super) const LIFTED_BYTES: usize = 1024 * 1024 + 256 * 1024;
+/// Bytes of a guest's standard output and error that are kept as its last words.
+const SAID_BYTES: usize = 4096;
+/// The longest sleep, milliseconds.
+const SLEEP_MS: u32 = 60_000;
+
+/// All that a plugin may know without asking. Inherited through the fork.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The instance's name.
+    pub instance: String,
+    /// This node.
+    pub node: String,
+    /// Names of declared parameters; asking for another is a mistake in the plugin.
+    pub declared: Option<Vec<String>>,
+    /// Canonical values.
+    pub parameters: Parameters,
+    /// The clone.
+    pub clone: Option<Clone_>,
+    /// What is announced.
+    pub notice: Option<Notice>,
+    /// Source and target.
+    pub migration: Option<(String, String)>,
+    /// When the host answers in the plugin's place.
+    pub deadline: Instant,
+    /// Bytes of linear memory.
+    pub memory_bytes: usize,
+}
+
+/// The state of a plugin's store: the way to the broker, what is known, and how much was taken.
+pub struct Imports {
+    channel: Channel,
+    facts: Facts,
+    export: Export,
+    said: String,
+    memory_bytes: usize,
+    table_elements: usize,
+    started: Instant,
+}
+
+impl Imports {
+    pub(super) fn new(channel: Channel, facts: Facts) -> Self {
+        Self {
+            channel,
+            facts,
+            export: Export::Validate,
+            said: String::new(),
+            memory_bytes: 0,
+            table_elements: 0,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        self
+    }
+
+    /// Waits for the next export to call.
+    pub(super) fn next(&mut self) -> Result<Export, crate::seam::Lost> {
+        self.said.clear();
+        self.export = self.channel.receive(None)?;
+        Ok(self.export)
+    }
+
+    /// What the guest wrote to its standard output and error since the export was called.
+    pub(super) fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// Keeps what a guest writes, up to a limit: a panic's text becomes the reason.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        let room = SAID_BYTES.saturating_sub(self.said.len());
+        self.said.push_str(&String::from_utf8_lossy(&bytes[..bytes.len().min(room)]));
+    }
+
+    /// Asks the broker. If nobody is there any more, this process has no purpose.
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, call: Call) -> Answer<T> {
+        let sent = self.channel.send(&FromRunner::Call(call));
+        match sent.and_then(|()| self.channel.receive(None)) {
+            Ok(answer) => answer,
+            Err(_) => super::leave(super::ABANDONED),
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        self.facts.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Links what the component imports and nothing else; each interface that is not linked is a refusal with its name.
+pub(super) fn link(linker: &mut Linker<Imports>, engine: &Engine, component: &Component) -> Result<(), String> {
+    type Ours = HasSelf<Imports>;
+    for (name, _) in component.component_type().imports(engine) {
+        let linked = match name.split('@').next().unwrap_or(name) {
+            "ocf:agent/types" => wit::types::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/instance" => wit::instance::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/log" => wit::log::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/clock" => wit::clock::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/state" => wit::state::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/program" => wit::program::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/endpoint" => wit::endpoint::add_to_linker::<_, Ours>(linker, |i| i),
+            base => match baseline::link(linker, base, name) {
+                Some(linked) => linked,
+                None => return Err(format!("imports {name}, which this host does not offer")),
+            },
+        };
+        linked.map_err(|error| format!("import {name}: {error}"))?;
+    }
+    Ok(())
+}
+
+impl types::Host for Imports {}
+
+impl log::Host for Imports {
+    fn log(&mut self, level: log::Level, text: String) {
+        if self.channel.send(&FromRunner::Log(level, text)).is_err() {
+            super::leave(super::ABANDONED);
+        }
+    }
+}
+
+impl clock::Host for Imports {
+    fn sleep_ms(&mut self, milliseconds: u32) -> Answer<()> {
+        if milliseconds > SLEEP_MS {
+            return Err(Error::Invalid(format!("sleep of {milliseconds} ms: at most {SLEEP_MS}")));
+        }
+        let wish = Duration::from_millis(milliseconds.into());
+        let left = self.remaining();
+        std::thread::sleep(wish.min(left));
+        if wish > left { Err(Error::TimedOut) } else { Ok(()) }
+    }
+
+    fn monotonic_ms(&mut self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn wall(&mut self) -> clock::WallTime {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        clock::WallTime { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() }
+    }
+}
+
+impl instance::Host for Imports {
+    fn parameter(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        if let Some(declared) = &self.facts.declared
+            && !declared.contains(&name)
+        {
+            return Err(wasmtime::format_err!("asked for parameter {name}, which the metadata does not declare"));
+        }
+        Ok(self.facts.parameters.get(&name).cloned())
+    }
+
+    fn name(&mut self) -> String {
+        self.facts.instance.clone()
+    }
+
+    fn action(&mut self) -> instance::ActionName {
+        use instance::ActionName as Name;
+        match self.export {
+            Export::Validate => Name::Validate,
+            Export::Start => Name::Start,
+            Export::Stop => Name::Stop,
+            Export::Monitor { .. } => Name::Monitor,
+            Export::Promote => Name::Promote,
+            Export::Demote => Name::Demote,
+            Export::Notify => Name::Notify,
+            Export::MigrateTo => Name::MigrateTo,
+            Export::MigrateFrom => Name::MigrateFrom,
+            Export::Reload => Name::Reload,
+        }
+    }
+
+    fn is_probe(&mut self) -> bool {
+        matches!(self.export, Export::Monitor { probe: true, .. })
+    }
+
+    fn check_level(&mut self) -> u8 {
+        match self.export {
+            Export::Monitor { level, .. } => level,
+            _ => 0,
+        }
+    }
+
+    fn node(&mut self) -> String {
+        self.facts.node.clone()
+    }
+
+    fn clone_info(&mut self) -> Option<instance::CloneFacts> {
+        self.facts.clone.as_ref().map(|clone| instance::CloneFacts {
+            number: clone.number,
+            maximum: clone.maximum,
+            node_maximum: clone.node_maximum,
+            promoted_maximum: clone.promoted_maximum,
+            notify: clone.notify,
+        })
+    }
+
+    fn notification(&mut self) -> Option<instance::Notice> {
+        use crate::ocf::Action;
+        let notice = self.facts.notice.as_ref()?;
+        let members = |list: &[(String, String)]| {
+            list.iter().map(|(i, n)| instance::Member { instance: i.clone(), node: n.clone() }).collect()
+        };
+        Some(instance::Notice {
+            moment: if notice.before { instance::Moment::Pre } else { instance::Moment::Post },
+            operation: match notice.operation {
+                Action::Start => instance::ActionName::Start,
+                Action::Stop => instance::ActionName::Stop,
+                Action::Promote => instance::ActionName::Promote,
+                Action::Demote => instance::ActionName::Demote,
+                _ => return None,
+            },
+            starting: members(&notice.starting),
+            stopping: members(&notice.stopping),
+            promoting: members(&notice.promoting),
+            demoting: members(&notice.demoting),
+            unpromoted: members(&notice.unpromoted),
+            promoted: members(&notice.promoted),
+            inactive: notice.inactive.clone(),
+        })
+    }
+
+    fn migration(&mut self) -> Option<instance::Move> {
+        let (source, target) = self.facts.migration.clone()?;
+        Some(instance::Move { source, target })
+    }
+
+    fn remaining_ms(&mut self) -> u32 {
+        u32::try_from(self.remaining().as_millis()).unwrap_or(u32::MAX)
+    }
+}
+
+impl ResourceLimiter for Imports {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        let fits = total <= self.facts.memory_bytes;
+        if fits {
+            self.memory_bytes = total;
+        } else {
+            self.said.push_str(&format!("\nmemory limit of {} MiB reached", self.facts.memory_bytes >> 20));
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.table_elements = self.table_elements.saturating_add(desired.saturating_sub(current));
+        Ok(self.table_elements <= TABLE_ELEMENTS)
+    }
+}

@@ -1,0 +1,136 @@
+//! The runner: the process that holds the engine and the plugin, and can do nothing but ask.
+//!
+//! It is forked by the broker before any engine exists, becomes a user that owns nothing ([`crate::sandbox::runner`]),
+//! maps the native code that the broker has verified, and then calls the exports it is told to. What must never enter
+//! here: files, programs, sockets other than the seam, policy, OCF exit codes.
+
+mod baseline;
+mod code;
+mod imports;
+
+pub use imports::{Facts, Imports, MEMORY_BYTES};
+
+use std::sync::OnceLock;
+
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use crate::seam::bindings::exports::ocf::agent as exports;
+use crate::seam::{Channel, Export, Failure, FromRunner, Health};
+
+/// How the runner's process ends when it has nobody to talk to. Never an answer to the cluster: the broker decides.
+const ABANDONED: i32 = 70;
+
+/// Serves the broker until it hangs up. Never returns.
+pub fn serve(channel: Channel, native: &'static [u8], facts: Facts) -> ! {
+    report_panics(channel.number());
+    let store = match load(native, Imports::new(channel, facts)) {
+        Ok(plugin) => plugin,
+        Err((imports, message)) => {
+            let _ = imports.channel().send(&message);
+            leave(0);
+        }
+    };
+    store.serve()
+}
+
+/// A component that fits, in its store.
+struct Plugin {
+    store: Store<Imports>,
+    pre: InstancePre<Imports>,
+    instance: Option<Instance>,
+}
+
+fn load(native: &'static [u8], imports: Imports) -> Result<Plugin, (Imports, FromRunner)> {
+    let attempt = || -> Result<(Engine, Component), String> {
+        let mut config = ocf_wasm_engine::configuration().map_err(|e| e.to_string())?;
+        code::map_in_place(&mut config);
+        let engine = Engine::new(&config).map_err(|e| e.to_string())?;
+        let component = code::component(&engine, native).map_err(|e| e.root_cause().to_string())?;
+        Ok((engine, component))
+    };
+    let (engine, component) = match attempt() {
+        Ok(both) => both,
+        Err(text) => return Err((imports, FromRunner::Panicked(format!("native code: {text}")))),
+    };
+    let mut linker = Linker::<Imports>::new(&engine);
+    if let Err(text) = imports::link(&mut linker, &engine, &component) {
+        return Err((imports, FromRunner::Unfit(text)));
+    }
+    let pre = match linker.instantiate_pre(&component) {
+        Ok(pre) => pre,
+        Err(error) => return Err((imports, FromRunner::Unfit(format!("{:#}", error.root_cause())))),
+    };
+    let mut store = Store::new(&engine, imports);
+    store.limiter(|imports| imports.limiter());
+    store.set_hostcall_fuel(imports::LIFTED_BYTES);
+    Ok(Plugin { store, pre, instance: None })
+}
+
+impl Plugin {
+    fn serve(mut self) -> ! {
+        loop {
+            let Ok(export) = self.store.data_mut().next() else { leave(0) };
+            let message = match self.call(export) {
+                Ok(done) => FromRunner::Done(done),
+                Err(error) => broken(&error, self.store.data().said()),
+            };
+            let fatal = !matches!(message, FromRunner::Done(_));
+            if self.store.data().channel().send(&message).is_err() || fatal {
+                leave(0);
+            }
+        }
+    }
+
+    fn call(&mut self, export: Export) -> wasmtime::Result<Result<Option<Health>, Failure>> {
+        let instance = match self.instance {
+            Some(instance) => instance,
+            None => *self.instance.insert(self.pre.instantiate(&mut self.store)?),
+        };
+        let (store, pre) = (&mut self.store, &self.pre);
+        // Each lookup costs strings and a type check, so only the interface that the call needs is looked up.
+        macro_rules! call {
+            ($interface:ident, $function:ident) => {
+                exports::$interface::GuestIndices::new(pre)?.load(&mut *store, &instance)?.$function(&mut *store)?
+            };
+        }
+        Ok(match export {
+            Export::Validate => call!(lifecycle, call_validate).map(|()| None),
+            Export::Start => call!(lifecycle, call_start).map(|()| None),
+            Export::Stop => call!(lifecycle, call_stop).map(|()| None),
+            Export::Monitor { .. } => call!(lifecycle, call_monitor).map(Some),
+            Export::Promote => call!(role, call_promote).map(|()| None),
+            Export::Demote => call!(role, call_demote).map(|()| None),
+            Export::Notify => call!(notification, call_notify).map(|()| None),
+            Export::MigrateTo => call!(migration, call_migrate_to).map(|()| None),
+            Export::MigrateFrom => call!(migration, call_migrate_from).map(|()| None),
+            Export::Reload => call!(reload, call_reload).map(|()| None),
+        })
+    }
+}
+
+/// The plugin's own last words say more than the trap they led to.
+fn broken(error: &wasmtime::Error, said: &str) -> FromRunner {
+    let cause = error.root_cause().to_string();
+    FromRunner::Broken(match said.trim() {
+        "" => cause,
+        said => said.replace("\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace", ""),
+    })
+}
+
+/// Ends this process at once: nothing is flushed, nothing dropped.
+fn leave(status: i32) -> ! {
+    crate::sys::exit::now(status)
+}
+
+/// A panic of our own becomes a message, not text on a standard error that is closed anyway.
+fn report_panics(number: i32) {
+    static NUMBER: OnceLock<i32> = OnceLock::new();
+    let _ = NUMBER.set(number);
+    std::panic::set_hook(Box::new(|info| {
+        if let Some(fd) = NUMBER.get().and_then(|number| crate::sys::fd::duplicate(*number).ok()) {
+            let _ = Channel::from_fd(fd).send(&FromRunner::Panicked(info.to_string()));
+        }
+        leave(ABANDONED);
+    }));
+}

@@ -1,0 +1,4 @@
+//! What processes of ours do to themselves before they run what is not ours. To be audited by reading downwards.
+
+pub mod child;
+pub mod runner;

@@ -1,0 +1,55 @@
+//! Small files of ours that are replaced as a whole, and that know whether they are damaged.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Bytes of the largest: parameters at the kernel's limit, and more than the notebook.
+const FILE_BYTES: u64 = 80 * 1024 * 1024;
+
+/// Reads a value that [`save`] wrote with the same `magic`.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] if there is no file; [`io::ErrorKind::InvalidData`] if it is not what was written.
+pub fn load<T: DeserializeOwned>(path: &Path, magic: [u8; 4]) -> io::Result<T> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES).read_to_end(&mut bytes)?;
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "damaged");
+    let (head, body) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
+    if head[..4] != magic || head[4..] != crc32fast::hash(body).to_le_bytes() {
+        return Err(damaged());
+    }
+    postcard::from_bytes(body).map_err(|_| damaged())
+}
+
+/// Replaces a file: a reader sees the old one or the new one. Mode 0600.
+///
+/// # Errors
+/// What the kernel says.
+pub fn save<T: Serialize>(path: &Path, magic: [u8; 4], value: &T) -> io::Result<()> {
+    let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(body.len() + 8);
+    bytes.extend_from_slice(&magic);
+    bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    replace(path, &bytes, 0o600)
+}
+
+/// Replaces a file by bytes.
+///
+/// # Errors
+/// What the kernel says; the old file is still there then.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = path.with_extension(format!("new{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
+    let done = file.write_all(bytes).and_then(|()| std::fs::rename(&new, path));
+    if done.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    done
+}

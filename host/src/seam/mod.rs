@@ -1,0 +1,143 @@
+//! The one seam between the two processes: what crosses it, and nothing that does anything.
+//!
+//! The runner turns each import of a plugin into one [`Call`], sends it, and waits for the answer; the broker turns
+//! it back into a call of the same trait, generated from the WIT. One line a function in the table below: a line that
+//! does not fit the WIT does not compile. Both ends are one build, so the encoding needs no versions; what is written
+//! down for people (traces) goes by name.
+//!
+//! What must never enter here: policy, effects, an engine.
+
+mod wire;
+
+pub use wire::{Channel, Lost, MESSAGE_BYTES};
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+/// Traits and types generated from `wit/`.
+#[allow(missing_docs, clippy::pedantic, unreachable_pub, reason = "generated from the WIT, where the words stand")]
+pub mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "everything",
+        imports: { "ocf:agent/instance.parameter": trappable },
+        additional_derives: [serde::Serialize, serde::Deserialize, PartialEq],
+    });
+}
+
+pub use bindings::ocf::agent::{clock, endpoint, instance, log, program, state, types};
+pub use types::{Error, ExitStatus, Failure, FailureKind, Health, Slot};
+
+/// What a host call answers.
+pub type Answer<T> = Result<T, Error>;
+
+macro_rules! seam {
+    ($( $interface:ident { $( $Call:ident = $function:ident($($argument:ident: $Argument:ty),*) -> $Answer:ty; )* } )*) => {
+        /// A question of the plugin.
+        #[derive(Debug, Serialize, Deserialize)]
+        #[allow(missing_docs, reason = "one variant a function of the WIT, where the words stand")]
+        pub enum Call {
+            $( $( $Call { $($argument: $Argument),* }, )* )*
+        }
+
+        impl Call {
+            /// Returns the name of the function, as `interface.function`.
+            pub fn name(&self) -> &'static str {
+                match self { $( $( Self::$Call { .. } => concat!(stringify!($interface), ".", stringify!($function)), )* )* }
+            }
+        }
+
+        /// Answers one call through the traits that the broker implements. `answered` sees the answer before it is encoded.
+        pub fn dispatch<B>(broker: &mut B, call: Call, answered: &mut dyn FnMut(&dyn Debug)) -> Vec<u8>
+        where
+            B: $( $interface::Host + )*
+        {
+            match call { $( $( Call::$Call { $($argument),* } => {
+                let answer: Answer<$Answer> = $interface::Host::$function(broker, $($argument),*);
+                answered(&answer);
+                wire::encode(&answer)
+            } )* )* }
+        }
+
+        $(
+            impl $interface::Host for crate::runner::Imports {
+                $( fn $function(&mut self, $($argument: $Argument),*) -> Answer<$Answer> {
+                    self.ask(Call::$Call { $($argument),* })
+                } )*
+            }
+        )*
+    };
+}
+
+seam! {
+    state {
+        StateGet = get(key: String) -> Option<Vec<u8>>;
+        StateSet = set(key: String, value: Vec<u8>) -> ();
+        StateDelete = delete(key: String) -> ();
+        StateKeys = keys() -> Vec<String>;
+    }
+    program {
+        ProgramAvailable = available(label: String, slots: Vec<Slot>) -> bool;
+        ProgramRun = run(label: String, slots: Vec<Slot>, input: Option<Vec<u8>>) -> program::Output;
+        ProgramStart = start(label: String, slots: Vec<Slot>) -> bool;
+        ProgramStatus = status(label: String) -> program::Condition;
+        ProgramStop = stop(label: String) -> ();
+        ProgramSignal = signal(label: String, signal: program::SignalName) -> bool;
+    }
+    endpoint {
+        EndpointConnect = connect(label: String, slots: Vec<Slot>) -> endpoint::Reach;
+        EndpointExchange = exchange(label: String, slots: Vec<Slot>, send: Vec<u8>, until: endpoint::Until) -> endpoint::Reply;
+    }
+}
+
+/// An export of the plugin, as the host calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the actions of the WIT, where the words stand")]
+pub enum Export {
+    Validate,
+    Start,
+    Stop,
+    Monitor { probe: bool, level: u8 },
+    Promote,
+    Demote,
+    Notify,
+    MigrateTo,
+    MigrateFrom,
+    Reload,
+}
+
+impl Export {
+    /// Returns the word for reasons and traces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Validate => "validate",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Monitor { .. } => "monitor",
+            Self::Promote => "promote",
+            Self::Demote => "demote",
+            Self::Notify => "notify",
+            Self::MigrateTo => "migrate-to",
+            Self::MigrateFrom => "migrate-from",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+/// What the runner says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromRunner {
+    /// The plugin asks; an answer is awaited.
+    Call(Call),
+    /// The plugin logs; no answer.
+    Log(log::Level, String),
+    /// The export returned. Only monitor returns a health.
+    Done(Result<Option<Health>, Failure>),
+    /// The component does not fit this host; nothing of it ran.
+    Unfit(String),
+    /// The plugin trapped, or returned what it may not.
+    Broken(String),
+    /// The runner itself failed.
+    Panicked(String),
+}

@@ -1,0 +1,450 @@
+//! Installing, switching and removing agents: each step one rename, so that a crash leaves the old or the new.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use super::generation::{MAGIC, agent_path};
+use super::{Digest, Generation, LIB, LIBEXEC, RESOURCE_D, generation::Request, native};
+use crate::ocf::description::{AgentName, Deprecated, Description, Exports, Kind, Parameter, Profile};
+use crate::ocf::{metadata, parameter};
+
+/// Bytes of the largest metadata document.
+const METADATA_BYTES: usize = 256 * 1024;
+/// How long compiling at install may take.
+const COMPILE: Duration = Duration::from_mins(5);
+/// Where the operator sees what is installed.
+const AGENTS_TOML: &str = "/etc/ocf-wasm/agents.toml";
+
+/// A component that was read, compiled and understood; nothing is installed yet.
+#[derive(Debug)]
+pub struct Examined {
+    /// Its bytes.
+    pub component: Vec<u8>,
+    /// Their digest.
+    pub digest: Digest,
+    /// Native code.
+    pub native: Vec<u8>,
+    /// What its author says.
+    pub description: Description,
+    /// What it asks for.
+    pub requests: Vec<Request>,
+    /// Interfaces and functions that it imports.
+    pub imports: BTreeMap<String, Vec<String>>,
+    /// Interfaces that it exports.
+    pub exports: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    imports: Vec<RawInterface>,
+    exports: Vec<RawInterface>,
+    metadata: String,
+    requests: String,
+}
+
+#[derive(Deserialize)]
+struct RawInterface {
+    name: String,
+    functions: Vec<String>,
+}
+
+/// Reads a component, compiles it in a limited child, and checks that this host can run it.
+///
+/// # Errors
+/// What is wrong with it, and what to do.
+pub fn examine(path: &Path) -> Result<Examined> {
+    let component = fs::read(path).with_context(|| path.display().to_string())?;
+    let source = fs::File::open(path).with_context(|| path.display().to_string())?;
+    let compiled = native::compile_component(source, false, Instant::now() + COMPILE)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    let raw: Raw = serde_json::from_slice(&compiled.description).context("the compiler's description")?;
+    let imports: BTreeMap<_, _> = raw.imports.into_iter().map(|i| (i.name, i.functions)).collect();
+    let exports: Vec<String> = raw.exports.into_iter().map(|e| e.name).collect();
+    check_imports(&imports).with_context(|| path.display().to_string())?;
+    let (description, requests) = describe(&raw.metadata, &raw.requests, &exports)
+        .with_context(|| format!("{}: custom section", path.display()))?;
+    // The component was read twice; what is installed is what was hashed here, so it must be what was compiled.
+    let digest = Digest::of(&component);
+    if fs::read(path).map_or(true, |again| Digest::of(&again) != digest) {
+        bail!("{}: changed while it was read; try again", path.display());
+    }
+    Ok(Examined { component, digest, native: compiled.native, description, requests, imports, exports })
+}
+
+/// The interfaces of this host with their functions, from the WIT itself.
+fn world() -> BTreeMap<&'static str, Vec<String>> {
+    let files = [
+        ("instance", include_str!("../../../wit/instance.wit")),
+        ("log", include_str!("../../../wit/log.wit")),
+        ("clock", include_str!("../../../wit/clock.wit")),
+        ("state", include_str!("../../../wit/state.wit")),
+        ("program", include_str!("../../../wit/program.wit")),
+        ("endpoint", include_str!("../../../wit/endpoint.wit")),
+        ("types", include_str!("../../../wit/types.wit")),
+    ];
+    let function = |line: &str| {
+        let (name, rest) = line.trim().split_once(": ")?;
+        rest.starts_with("func(").then(|| name.trim_start_matches('%').to_owned())
+    };
+    files.into_iter().map(|(name, text)| (name, text.lines().filter_map(function).collect())).collect()
+}
+
+/// What is not `ocf:agent` and still linked: see the runner's baseline.
+const BASELINE: [&str; 16] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:random/insecure-seed",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+];
+
+fn check_imports(imports: &BTreeMap<String, Vec<String>>) -> Result<()> {
+    let world = world();
+    for (name, functions) in imports {
+        let (base, version) = name.split_once('@').unwrap_or((name, ""));
+        if BASELINE.contains(&base) {
+            continue;
+        }
+        let Some(interface) = base.strip_prefix("ocf:agent/") else {
+            if base.starts_with("wasi:filesystem/")
+                || base.starts_with("wasi:sockets/")
+                || base.starts_with("wasi:http/")
+            {
+                bail!(
+                    "imports {name}: a plugin has no files and no network of its own; ask for a program or an endpoint by label (crate ocf-agent), or leave out what opens files"
+                );
+            }
+            bail!(
+                "imports {name}, which this host does not offer: build against wit/ocf-agent {}",
+                env!("CARGO_PKG_VERSION")
+            );
+        };
+        if !version.starts_with("0.1.") {
+            bail!("imports {name}: this host speaks ocf:agent 0.1; build against that, or update ocf-wasm");
+        }
+        let Some(known) = world.get(interface) else {
+            bail!("imports {name}: this host has no interface `{interface}`; it is newer: update ocf-wasm");
+        };
+        if let Some(unknown) = functions.iter().find(|f| !known.contains(f)) {
+            bail!(
+                "imports {name}: this host's `{interface}` has no function `{unknown}`; it is newer: update ocf-wasm"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Note {
+    Agent(AgentNote),
+    Parameter(ParameterNote),
+    Label(LabelNote),
+}
+
+#[derive(Deserialize)]
+struct AgentNote {
+    name: String,
+    version: String,
+    short: String,
+    long: String,
+    interval: String,
+    timeouts: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct ParameterNote {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    required: bool,
+    default: Option<String>,
+    unique: Option<String>,
+    reloadable: bool,
+    short: String,
+    long: String,
+    #[serde(default)]
+    options: Vec<String>,
+    min: Option<i64>,
+    max: Option<i64>,
+    deprecated: Option<DeprecatedNote>,
+}
+
+#[derive(Deserialize)]
+struct DeprecatedNote {
+    text: String,
+    replaced_with: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LabelNote {
+    kind: String,
+    name: String,
+    why: String,
+    #[serde(default)]
+    suggest: String,
+}
+
+fn describe(metadata: &str, requests: &str, exports: &[String]) -> Result<(Description, Vec<Request>)> {
+    let exported = |name: &str| exports.iter().any(|e| e.split('@').next() == Some(&format!("ocf:agent/{name}")));
+    if !exported("lifecycle") {
+        bail!("the component does not export ocf:agent/lifecycle@0.1.0: it is not a resource agent of this host");
+    }
+    let (mut agent, mut parameters, mut labels) = (None, Vec::new(), Vec::new());
+    for line in metadata.lines().chain(requests.lines()).filter(|line| !line.trim().is_empty()) {
+        match serde_json::from_str::<Note>(line).with_context(|| format!("not a note: {line}"))? {
+            Note::Agent(note) if agent.is_none() => agent = Some(note),
+            Note::Agent(_) => bail!("describes two agents"),
+            Note::Parameter(note) => parameters.push(parameter_of(note)?),
+            Note::Label(note) => labels.push(Request {
+                kind: note.kind,
+                name: note.name,
+                why: note.why.trim().to_owned(),
+                suggest: note.suggest,
+            }),
+        }
+    }
+    let Some(agent) = agent else {
+        bail!("`ocf:metadata` is missing: derive Parameters (crate ocf-agent) writes it");
+    };
+    let name = AgentName::parse(&agent.name)
+        .with_context(|| format!("name {}: PROVIDER/TYPE, each of letters, digits, `-`, `_`, `.`", agent.name))?;
+    let ms = |text: &str| parameter::duration_ms(text).with_context(|| format!("`{text}` is not a duration"));
+    let timeouts: Result<Vec<_>> =
+        agent.timeouts.iter().map(|(action, text)| Ok((action.clone(), ms(text)?))).collect();
+    labels.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    let description = Description {
+        name,
+        version: agent.version,
+        short: agent.short,
+        long: agent.long,
+        interval_ms: ms(&agent.interval)?,
+        timeouts: timeouts?,
+        parameters,
+        exports: Exports {
+            role: exported("role"),
+            notification: exported("notification"),
+            migration: exported("migration"),
+            reload: exported("reload"),
+        },
+    };
+    for parameter in &description.parameters {
+        if let Some(default) = &parameter.default {
+            let given = BTreeMap::from([(parameter.name.clone(), default.clone())]);
+            let alone = Description { parameters: vec![parameter.clone()], ..description.clone() };
+            parameter::check(&alone, &given, &[]).map_err(|wrong| anyhow::anyhow!("default of {}", wrong.0))?;
+        }
+    }
+    Ok((description, labels))
+}
+
+fn parameter_of(note: ParameterNote) -> Result<Parameter> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if note.name.is_empty() || !note.name.chars().all(plain) {
+        bail!("parameter {}: its name is letters, digits, `_` and `-`", note.name);
+    }
+    let kind = match note.kind.as_str() {
+        "string" => Kind::Text,
+        "integer" => Kind::Integer { min: note.min, max: note.max },
+        "boolean" => Kind::Boolean,
+        "duration" => Kind::Duration,
+        "port" => Kind::Port,
+        "select" => Kind::Select(note.options),
+        other => bail!("parameter {}: type `{other}` is not known", note.name),
+    };
+    Ok(Parameter {
+        name: note.name,
+        kind,
+        required: note.required,
+        default: note.default,
+        unique: note.unique,
+        reloadable: note.reloadable,
+        short: note.short,
+        long: note.long,
+        deprecated: note.deprecated.map(|d| Deprecated { text: d.text, replaced_with: d.replaced_with }),
+    })
+}
+
+/// Writes a new generation beside those that are there, and returns its number. It is not current yet.
+///
+/// # Errors
+/// What the kernel says; a generation that is not complete is never seen.
+pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
+    let agent = &examined.description.name;
+    let xml = metadata::render(&examined.description, profile)?;
+    if xml.len() > METADATA_BYTES {
+        bail!("its metadata is larger than {} KiB", METADATA_BYTES >> 10);
+    }
+    if let Some(bad) = xml.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+        bail!("its metadata has a character that XML does not allow ({})", bad.escape_unicode());
+    }
+    super::keep(&examined.component).context(LIB)?;
+    native::store(&examined.digest, &examined.native).context(super::CACHE)?;
+    let above = agent_path(agent);
+    fs::create_dir_all(&above).with_context(|| above.display().to_string())?;
+    super::make_listable(&above)?;
+    let number = super::generations(agent).last().copied().unwrap_or(0) + 1;
+    let (new, path) = (above.join(format!(".{number}.new")), above.join(number.to_string()));
+    let _ = fs::remove_dir_all(&new);
+    fs::create_dir(&new).with_context(|| new.display().to_string())?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755))?;
+    let generation = Generation {
+        component: examined.digest.clone(),
+        description: examined.description.clone(),
+        profile,
+        installed_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        requests: examined.requests.clone(),
+    };
+    crate::sealed::save(&new.join("agent"), MAGIC, &generation)?;
+    fs::write(new.join("metadata.xml"), xml)?;
+    for file in ["agent", "metadata.xml"] {
+        fs::set_permissions(new.join(file), fs::Permissions::from_mode(0o644))?;
+        fs::File::open(new.join(file))?.sync_all()?;
+    }
+    fs::rename(&new, &path).with_context(|| path.display().to_string())?;
+    fs::File::open(&above)?.sync_all()?;
+    Ok(number)
+}
+
+/// Makes a generation the current one, and puts the agent where Pacemaker looks.
+///
+/// # Errors
+/// If the place is taken by something that is not ours.
+pub fn switch(agent: &AgentName, number: u32) -> Result<()> {
+    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    check_place(agent)?;
+    replace_link(&agent_path(agent).join("current"), Path::new(&number.to_string()))?;
+    if let Some(above) = link.parent() {
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        fs::set_permissions(above, fs::Permissions::from_mode(0o755))?;
+    }
+    replace_link(&link, &Path::new(LIBEXEC).join("ocf-wasm-agent"))?;
+    write_list()
+}
+
+/// Refuses if the place of an agent is taken by something that is not ours.
+///
+/// # Errors
+/// See above.
+pub fn check_place(agent: &AgentName) -> Result<()> {
+    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    match (fs::symlink_metadata(&link), fs::read_link(&link)) {
+        (Err(_), _) => Ok(()),
+        (Ok(_), Ok(to)) if to.file_name().is_some_and(|n| n == "ocf-wasm-agent") => Ok(()),
+        (Ok(_), _) => bail!("{} is there and not ours: move it away first", link.display()),
+    }
+}
+
+fn replace_link(link: &Path, to: &Path) -> Result<()> {
+    let mut new = link.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let _ = fs::remove_file(&new);
+    symlink(to, &new).with_context(|| new.display().to_string())?;
+    fs::rename(&new, link).with_context(|| link.display().to_string())
+}
+
+/// Takes an agent away. Its records and what they pin stay; with `keep_link` Pacemaker still finds the agent, which then
+/// stops what runs and starts nothing.
+///
+/// # Errors
+/// What the kernel says.
+pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
+    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    if !keep_link && check_place(agent).is_ok() && link.symlink_metadata().is_ok() {
+        fs::remove_file(&link).with_context(|| link.display().to_string())?;
+    }
+    let current = agent_path(agent).join("current");
+    match fs::remove_file(&current) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| current.display().to_string());
+        }
+        _ => {}
+    }
+    write_list()
+}
+
+/// Lists what is installed: agent and its current generation's number.
+pub fn installed() -> Vec<(AgentName, u32)> {
+    let names = |path: &Path| -> Vec<String> {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    };
+    let root = Path::new(LIB).join("agents");
+    let mut found = Vec::new();
+    for provider in names(&root) {
+        for kind in names(&root.join(&provider)) {
+            let agent = AgentName { provider: provider.clone(), kind };
+            found.extend(super::current(&agent).map(|number| (agent, number)));
+        }
+    }
+    found
+}
+
+/// Writes the list of installed agents for the operator.
+fn write_list() -> Result<()> {
+    let mut text =
+        "# What is installed on this node. Kept by `ocf-wasm install`, `rollback` and `remove`.\n".to_owned();
+    for (agent, number) in installed() {
+        if let Ok(generation) = super::generation(&agent, number) {
+            let (version, digest) = (&generation.description.version, &generation.component);
+            text.push_str(&format!("\n[[agent]]\nname = \"{agent}\"\nversion = \"{version}\"\ngeneration = {number}\ndigest = \"{digest}\"\n"));
+        }
+    }
+    let path = Path::new(AGENTS_TOML);
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+    }
+    crate::sealed::replace(path, text.as_bytes(), 0o644).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn imports(name: &str, functions: &[&str]) -> BTreeMap<String, Vec<String>> {
+        BTreeMap::from([(name.to_owned(), functions.iter().map(|f| (*f).to_owned()).collect())])
+    }
+
+    #[test]
+    fn the_world_is_read_from_the_wit() {
+        let world = world();
+        assert_eq!(world["program"], ["available", "run", "start", "status", "stop", "signal"]);
+        assert_eq!(world["endpoint"], ["connect", "exchange"]);
+    }
+
+    #[test]
+    fn what_the_host_does_not_offer_is_named() {
+        assert!(check_imports(&imports("ocf:agent/program@0.1.0", &["run"])).is_ok());
+        assert!(check_imports(&imports("ocf:agent/program@0.1.7", &["run"])).is_ok());
+        for (name, function, says) in [
+            ("ocf:agent/program@0.1.3", "freeze", "no function `freeze`"),
+            ("ocf:agent/mount@0.1.1", "mount", "no interface `mount`"),
+            ("ocf:agent/program@0.2.0", "run", "speaks ocf:agent 0.1"),
+            ("wasi:filesystem/preopens@0.2.6", "get-directories", "has no files"),
+            ("acme:magic/wand@1.0.0", "wave", "does not offer"),
+        ] {
+            let told = check_imports(&imports(name, &[function])).unwrap_err().to_string();
+            assert!(told.contains(says), "{told}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The plugin store on disk: components by digest, generations of each agent, native code.
+//!
+//! Nothing that an action reads is ever written in place. What must never enter here: records of instances, policy
+//! other than as bytes with a digest, effects.
+
+mod digest;
+mod generation;
+#[cfg(feature = "tool")]
+pub mod install;
+mod native;
+
+pub use digest::{Digest, is_digest};
+pub use generation::{Generation, Missing, Request, current, generation, generations, metadata_path};
+pub use native::{NativeError, compile_component, ensure as ensure_native, precompiled};
+
+use std::path::{Path, PathBuf};
+
+/// Components, generations, keys of this node.
+pub const LIB: &str = "/var/lib/ocf-wasm";
+/// Native code.
+pub const CACHE: &str = "/var/cache/ocf-wasm";
+/// Policies.
+pub const POLICY: &str = "/etc/ocf-wasm/policy";
+/// The binaries that are not for people.
+pub const LIBEXEC: &str = "/usr/libexec/ocf-wasm";
+/// Where Pacemaker looks for agents.
+pub const RESOURCE_D: &str = "/usr/lib/ocf/resource.d";
+/// The user that the runner and the compiler become.
+pub const USER: &str = "ocf-wasm";
+
+/// The place of a component or of a pinned policy.
+pub fn blob_path(digest: &Digest) -> PathBuf {
+    Path::new(LIB).join("blobs/sha256").join(digest.hex())
+}
+
+/// The place of the operator's policy for an agent.
+pub fn policy_path(agent: &crate::ocf::description::AgentName) -> PathBuf {
+    Path::new(POLICY).join(&agent.provider).join(format!("{}.toml", agent.kind))
+}
+
+/// Keeps bytes under their digest.
+///
+/// # Errors
+/// What the kernel says.
+pub fn keep(bytes: &[u8]) -> std::io::Result<Digest> {
+    let digest = Digest::of(bytes);
+    let path = blob_path(&digest);
+    if !path.exists() {
+        if let Some(above) = path.parent() {
+            std::fs::create_dir_all(above)?;
+            // The process's mask keeps others out of all that it makes; components are no secret, and policies are
+            // not readable by others where they came from.
+            make_listable(above)?;
+        }
+        crate::sealed::replace(&path, bytes, 0o400)?;
+    }
+    Ok(digest)
+}
+
+/// Lets everybody pass and list a directory of the store and those above it.
+fn make_listable(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    for directory in directory.ancestors().take_while(|d| d.starts_with(LIB)) {
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! Native code: made here from the component, never imported, under a MAC that only root can make.
+//!
+//! A file is one page of head (magic, MAC, length) and the code from the second page on, so that it can be executed
+//! where it is mapped. Its name and its MAC hold the component's digest and the engine that it is for. It is never
+//! needed for correctness: any doubt is a miss, and a miss compiles.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::{CACHE, Digest, LIB, LIBEXEC, USER, blob_path};
+
+/// First bytes of a file.
+const MAGIC: &[u8; 4] = b"OWN1";
+/// Bytes before the code.
+const HEAD: usize = 4096;
+/// Bytes of the key and of the MAC.
+const MAC_BYTES: usize = 32;
+/// Bytes of the largest native code.
+const NATIVE_BYTES: u64 = 256 * 1024 * 1024;
+/// First bytes of what the compiler writes.
+const COMPILED: &[u8; 4] = b"OCF1";
+
+/// Why there is no native code.
+#[derive(Debug)]
+pub enum NativeError {
+    /// The component is not in the store, or not of a kind that this host can run.
+    Unfit(String),
+    /// The compiler did not finish in time.
+    TimedOut,
+    /// Something of this node: a missing compiler, a full disk.
+    Io(String),
+}
+
+impl std::fmt::Display for NativeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unfit(text) | Self::Io(text) => f.write_str(text),
+            Self::TimedOut => f.write_str("compiling the component took too long"),
+        }
+    }
+}
+
+/// What the compiler makes of a component.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What it says of itself, as JSON.
+    pub description: Vec<u8>,
+    /// Native code.
+    pub native: Vec<u8>,
+}
+
+fn path(component: &Digest) -> PathBuf {
+    Path::new(CACHE).join(format!("{}-{}", component.hex(), ocf_wasm_engine::ENGINE))
+}
+
+/// Returns the code of a component, mapped for ever, if it is there and its MAC is right.
+fn load(component: &Digest) -> Option<&'static [u8]> {
+    let file = crate::sys::trusted::open(&path(component)).ok()?;
+    let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
+    if length <= HEAD {
+        return None;
+    }
+    let whole = crate::sys::memory::map(&file, length).ok()?;
+    let (head, code) = whole.split_at(HEAD);
+    let right = head[..4] == *MAGIC && mac(component, code, &key()?)?.verify_slice(&head[4..4 + MAC_BYTES]).is_ok();
+    right.then_some(code)
+}
+
+/// Whether there is a file for this component that looks right from outside.
+pub fn precompiled(component: &Digest) -> bool {
+    path(component).is_file()
+}
+
+/// Returns the code of a component, compiling it if need be: once, however many ask.
+///
+/// # Errors
+/// See [`NativeError`].
+pub fn ensure(component: &Digest, deadline: Instant) -> Result<&'static [u8], NativeError> {
+    if let Some(code) = load(component) {
+        return Ok(code);
+    }
+    let io = |what: &Path, error: &io::Error| NativeError::Io(format!("{}: {error}", what.display()));
+    let blob = blob_path(component);
+    let source = crate::sys::trusted::open(&blob).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => NativeError::Unfit(format!("component {component} is not in the store")),
+        _ => io(&blob, &e),
+    })?;
+    make_cache().map_err(|e| io(Path::new(CACHE), &e))?;
+    let flight = Path::new(CACHE).join(format!("{}.lock", component.hex()));
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&flight)
+        .map_err(|e| io(&flight, &e))?;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => return Err(NativeError::TimedOut),
+            Err(std::fs::TryLockError::Error(error)) => return Err(io(&flight, &error)),
+        }
+    }
+    // Whoever held the lock has probably made it.
+    if let Some(code) = load(component) {
+        return Ok(code);
+    }
+    let compiled = compile_component(source, false, deadline)?;
+    store(component, &compiled.native).map_err(|e| io(Path::new(CACHE), &e))?;
+    load(component).ok_or_else(|| NativeError::Io(format!("{CACHE}: what was just written cannot be read")))
+}
+
+fn make_cache() -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(CACHE) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the native code of a component.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn store(component: &Digest, native: &[u8]) -> io::Result<()> {
+    make_cache()?;
+    let key = match key() {
+        Some(key) => key,
+        None => new_key()?,
+    };
+    let mac = mac(component, native, &key).ok_or_else(|| io::Error::other("no MAC"))?.finalize().into_bytes();
+    let mut bytes = vec![0; HEAD];
+    bytes[..4].copy_from_slice(MAGIC);
+    bytes[4..4 + MAC_BYTES].copy_from_slice(&mac);
+    bytes.extend_from_slice(native);
+    crate::sealed::replace(&path(component), &bytes, 0o600)
+}
+
+fn mac(component: &Digest, code: &[u8], key: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(component.hex().as_bytes());
+    mac.update(ocf_wasm_engine::ENGINE.as_bytes());
+    mac.update(&(code.len() as u64).to_le_bytes());
+    mac.update(code);
+    Some(mac)
+}
+
+fn key_path() -> PathBuf {
+    Path::new(LIB).join("cache.key")
+}
+
+fn key() -> Option<[u8; MAC_BYTES]> {
+    let mut key = [0; MAC_BYTES];
+    crate::sys::trusted::open(&key_path()).ok()?.read_exact(&mut key).ok()?;
+    Some(key)
+}
+
+fn new_key() -> io::Result<[u8; MAC_BYTES]> {
+    let mut key = [0; MAC_BYTES];
+    crate::sys::random::fill(&mut key)?;
+    crate::sealed::replace(&key_path(), &key, 0o600)?;
+    Ok(key)
+}
+
+/// Runs the compiler, as a user that owns nothing, over a component that is open.
+///
+/// # Errors
+/// See [`NativeError`].
+pub fn compile_component(component: File, describe_only: bool, deadline: Instant) -> Result<Compiled, NativeError> {
+    let program = Path::new(LIBEXEC).join("ocf-wasm-compile");
+    let failed = |error: &dyn std::fmt::Display| NativeError::Io(format!("{}: {error}", program.display()));
+    let mut command = Command::new(&program);
+    command.env_clear().current_dir("/").stdin(component).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if describe_only {
+        command.arg("--describe");
+    }
+    if !crate::sys::user::is_alone() && nix::unistd::geteuid().is_root() {
+        // Before the first install there is only nobody: as good for looking, since nothing is written.
+        let user = crate::sys::user::look_up(USER).or_else(|| crate::sys::user::look_up("nobody"));
+        let user = user.ok_or_else(|| failed(&format!("there is no user {USER}: run systemd-sysusers")))?;
+        command.uid(user.uid).gid(user.gid);
+    }
+    let mut child = command.spawn().map_err(|e| failed(&e))?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(failed(&"no pipe"));
+    };
+    // A compiler that does not end is ended; both pipes close then.
+    let output = read_until(stdout, stderr, deadline);
+    let Some((output, said)) = output else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(NativeError::TimedOut);
+    };
+    let status = child.wait().map_err(|e| failed(&e))?;
+    if !status.success() {
+        let said = String::from_utf8_lossy(&said);
+        return Err(match status.code() {
+            Some(1) => NativeError::Unfit(said.trim().to_owned()),
+            _ => NativeError::Unfit(format!("the compiler ended with {status}: {}", said.trim())),
+        });
+    }
+    if describe_only {
+        return Ok(Compiled { description: output, native: Vec::new() });
+    }
+    parse(output).ok_or_else(|| failed(&"its output is not complete"))
+}
+
+fn parse(mut output: Vec<u8>) -> Option<Compiled> {
+    let length = u32::from_le_bytes(*output.get(4..8)?.first_chunk()?) as usize;
+    if output[..4] != *COMPILED || output.len() < 8 + length {
+        return None;
+    }
+    let native = output.split_off(8 + length);
+    Some(Compiled { description: output.split_off(8), native })
+}
+
+/// Reads two pipes to their ends. None if the deadline comes first.
+fn read_until(
+    mut out: std::process::ChildStdout,
+    mut err: std::process::ChildStderr,
+    deadline: Instant,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd as _;
+    let (mut output, mut said) = (Vec::new(), Vec::new());
+    let (mut out_open, mut err_open) = (true, true);
+    let mut piece = vec![0; 64 * 1024];
+    while out_open || err_open {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || output.len() as u64 > NATIVE_BYTES + (2 << 20) {
+            return None;
+        }
+        let mut ends = Vec::new();
+        if out_open {
+            ends.push(PollFd::new(out.as_fd(), PollFlags::POLLIN));
+        }
+        if err_open {
+            ends.push(PollFd::new(err.as_fd(), PollFlags::POLLIN));
+        }
+        let _ = poll(&mut ends, PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX));
+        let ready: Vec<bool> = ends.iter().map(|end| end.any().unwrap_or(false)).collect();
+        drop(ends);
+        let (out_ready, err_ready) = match (out_open, err_open) {
+            (true, true) => (ready[0], ready[1]),
+            (true, false) => (ready[0], false),
+            (false, _) => (false, ready[0]),
+        };
+        if out_ready {
+            let count = out.read(&mut piece).ok()?;
+            out_open = count > 0;
+            output.extend_from_slice(&piece[..count]);
+        }
+        if err_ready {
+            let count = err.read(&mut piece).ok()?;
+            err_open = count > 0;
+            if said.len() < 64 * 1024 {
+                said.extend_from_slice(&piece[..count]);
+            }
+        }
+    }
+    Some((output, said))
+}

@@ -1,0 +1,97 @@
+//! Files that only root can have written: the whole way to them belongs to root and nobody else may change it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+
+/// The overflow user: in a namespace of one user, all that belongs to others, root included.
+const OVERFLOW: u32 = 65534;
+
+/// Opens a file for reading after a walk in which each directory and the file itself were found to be root's and not
+/// writable by others, without following a symbolic link in the last step.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] if it is not there; [`io::ErrorKind::PermissionDenied`] with a sentence if it is not safe.
+pub fn open(path: &Path) -> io::Result<File> {
+    let fd = walk(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
+    let stat = fstat(&fd)?;
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        return Err(unsafe_at(path, "is not a regular file"));
+    }
+    Ok(File::from(fd))
+}
+
+/// Opens a program for execution: as [`open`], through symbolic links of root's, and it may neither gain rights by its
+/// mode bits nor be without the right to be executed.
+///
+/// # Errors
+/// See [`open`].
+pub fn open_program(path: &Path) -> io::Result<OwnedFd> {
+    let real = path.canonicalize()?;
+    let fd = walk(&real, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
+    let mode = fstat(&fd)?.st_mode;
+    let kind = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFREG {
+        return Err(unsafe_at(&real, "is not a regular file"));
+    }
+    if mode & 0o6000 != 0 {
+        return Err(unsafe_at(&real, "is setuid or setgid"));
+    }
+    if mode & 0o111 == 0 {
+        return Err(unsafe_at(&real, "is not executable"));
+    }
+    Ok(fd)
+}
+
+/// Whether what belongs to `uid` counts as root's.
+pub fn is_root(uid: u32) -> bool {
+    uid == 0 || uid == OVERFLOW && super::user::is_alone()
+}
+
+fn walk(path: &Path, last: OFlag) -> io::Result<OwnedFd> {
+    let mut names = path.components().peekable();
+    if names.next() != Some(Component::RootDir) {
+        return Err(unsafe_at(path, "is not absolute"));
+    }
+    let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut at = nix::fcntl::open("/", directory, Mode::empty())?;
+    let mut so_far = PathBuf::from("/");
+    judge(&so_far, &fstat(&at)?)?;
+    while let Some(name) = names.next() {
+        let Component::Normal(name) = name else { return Err(unsafe_at(path, "has `..` in it")) };
+        so_far.push(name);
+        let flags = if names.peek().is_some() { directory } else { last | OFlag::O_CLOEXEC };
+        at = openat(&at, name, flags, Mode::empty()).map_err(|error| match error {
+            nix::Error::ELOOP => unsafe_at(&so_far, "is a symbolic link"),
+            other => io::Error::from(other),
+        })?;
+        judge(&so_far, &fstat(&at)?)?;
+    }
+    Ok(at)
+}
+
+fn judge(path: &Path, stat: &FileStat) -> io::Result<()> {
+    if !is_root(stat.st_uid) {
+        return Err(unsafe_at(path, &format!("belongs to user {}, not to root", stat.st_uid)));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return Err(unsafe_at(path, &format!("is writable by others (mode {:04o})", stat.st_mode & 0o7777)));
+    }
+    Ok(())
+}
+
+fn unsafe_at(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{} {what}", path.display()))
+}
+
+/// Reads the facts of a name below an open directory without following a link.
+///
+/// # Errors
+/// What the kernel says.
+pub fn facts(path: &Path) -> io::Result<FileStat> {
+    Ok(nix::sys::stat::fstatat(nix::fcntl::AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+}

@@ -1,0 +1,62 @@
+//! Users and groups by name, from the files alone: a static binary has no name service.
+
+use std::path::Path;
+
+/// What a process of a user runs as.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct User {
+    /// The number.
+    pub uid: u32,
+    /// The primary group.
+    pub gid: u32,
+    /// All groups, the primary one included.
+    pub groups: Vec<u32>,
+    /// The home directory.
+    pub home: String,
+}
+
+/// Looks a user up in /etc/passwd and /etc/group; a decimal number stands for itself, with the group of that number.
+pub fn look_up(name: &str) -> Option<User> {
+    if let Ok(number) = name.parse::<u32>() {
+        return Some(User { uid: number, gid: number, groups: vec![number], home: "/".to_owned() });
+    }
+    let passwd = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
+    let line: Vec<&str> =
+        passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|l| l.first() == Some(&name))?;
+    let (uid, gid) = (line.get(2)?.parse().ok()?, line.get(3)?.parse().ok()?);
+    let mut groups = vec![gid];
+    for line in std::fs::read_to_string("/etc/group").unwrap_or_default().lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        if let (Some(Ok(number)), Some(members)) = (fields.get(2).map(|n| n.parse()), fields.get(3))
+            && members.split(',').any(|member| member == name)
+            && !groups.contains(&number)
+        {
+            groups.push(number);
+        }
+    }
+    Some(User { uid, gid, groups, home: (*line.get(5)?).to_owned() })
+}
+
+/// Whether this process lives in a user namespace that knows one user only, as a person without root makes it. There
+/// nobody can become anybody else, and what belongs to root outside shows as the overflow user's.
+pub fn is_alone() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().nth(2).is_some_and(|count| count == "1"))
+}
+
+/// Becomes another user, for good.
+///
+/// # Errors
+/// If a step fails, or root can be regained.
+pub fn become_user(user: &User) -> std::io::Result<()> {
+    use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+    let groups: Vec<Gid> = user.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    setgroups(&groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    if user.uid != 0 && nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
+        return Err(std::io::Error::other("root could be regained"));
+    }
+    Ok(())
+}
