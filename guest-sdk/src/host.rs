@@ -1,0 +1,6 @@
+//! The imported functions: those of the host inside a component, those of the fakes everywhere else.
+
+#[cfg(target_family = "wasm")]
+pub(crate) use crate::bindings::agent::ocf::agent::{clock, endpoint, instance, log, program, state};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use crate::fake::calls::{clock, endpoint, instance, log, program, state};
