@@ -1,0 +1,82 @@
+//! `dist`: three binaries built apart, so that the one that Pacemaker runs links no compiler and no argument parser.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::{cargo, root, run as must, setup, target, triple};
+
+/// The plugins and the names that cargo gives their components.
+pub(crate) const PLUGINS: [&str; 2] = ["dummy", "sample-tcp-server"];
+
+/// Builds everything and lays it out; returns the directory.
+///
+/// # Errors
+/// If something does not build.
+pub(crate) fn run_in(dist: &Path) -> Result<()> {
+    setup::plugin_target()?;
+    let triple = triple();
+    let is_static = ["--", "-C", "target-feature=+crt-static"];
+    let agent = ["rustc", "--release", "--package", "ocf-wasm", "--bin", "ocf-wasm-agent", "--target", &triple];
+    must(cargo(&agent).args(is_static))?;
+    let greeter = ["rustc", "--release", "--package", "greeter", "--bin", "greeter", "--target", &triple];
+    must(cargo(&greeter).args(is_static))?;
+    must(&mut cargo(&["build", "--profile", "tool", "--package", "ocf-wasm-compile"]))?;
+    must(&mut cargo(&[
+        "build",
+        "--profile",
+        "tool",
+        "--package",
+        "ocf-wasm",
+        "--features",
+        "tool",
+        "--bin",
+        "ocf-wasm",
+    ]))?;
+    let mut plugins = cargo(&["build", "--profile", "guest", "--target", "wasm32-wasip2"]);
+    must(plugins.args(PLUGINS.iter().flat_map(|plugin| ["--package", plugin])))?;
+
+    let (small, tool) = (target().join(&triple).join("release"), target().join("tool"));
+    let libexec = dist.join("usr/libexec/ocf-wasm");
+    copy(&tool.join("ocf-wasm"), &dist.join("usr/bin/ocf-wasm"), 0o755)?;
+    copy(&small.join("ocf-wasm-agent"), &libexec.join("ocf-wasm-agent"), 0o755)?;
+    copy(&tool.join("ocf-wasm-compile"), &libexec.join("ocf-wasm-compile"), 0o755)?;
+    copy(&small.join("greeter"), &libexec.join("examples/greeter"), 0o755)?;
+    copy(&root().join("host/ocf-wasm.sysusers"), &dist.join("usr/lib/sysusers.d/ocf-wasm.conf"), 0o644)?;
+    for plugin in PLUGINS {
+        let (from, to) = (root().join("plugins").join(plugin), dist.join("usr/share/ocf-wasm/plugins").join(plugin));
+        copy(&component(plugin), &to.join(format!("{plugin}.wasm")), 0o644)?;
+        for file in ["policy.toml", "README.md"] {
+            copy(&from.join(file), &to.join(file), 0o644)?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds into `target/dist`.
+///
+/// # Errors
+/// If something does not build.
+pub(crate) fn run() -> Result<PathBuf> {
+    let dist = target().join("dist");
+    if dist.exists() {
+        fs::remove_dir_all(&dist).with_context(|| dist.display().to_string())?;
+    }
+    run_in(&dist)?;
+    Ok(dist)
+}
+
+/// The component that cargo built of a plugin.
+pub(crate) fn component(plugin: &str) -> PathBuf {
+    target().join("wasm32-wasip2/guest").join(format!("{}.wasm", plugin.replace('-', "_")))
+}
+
+fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    if let Some(above) = to.parent() {
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+    }
+    fs::copy(from, to).with_context(|| format!("{} to {}", from.display(), to.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode)).with_context(|| to.display().to_string())
+}

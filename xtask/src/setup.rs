@@ -1,0 +1,81 @@
+//! What a fresh machine needs: the target of the plugins, and for the tests Debian's own tools.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+/// What the tests use when they are root: Pacemaker's executor and tools, Debian's agents, validators.
+const PACKAGES: [&str; 6] =
+    ["pacemaker", "pacemaker-cli-utils", "pacemaker-resource-agents", "resource-agents", "libxml2-utils", "iproute2"];
+
+/// Installs the target that plugins are built for.
+///
+/// # Errors
+/// If rustup cannot.
+pub(crate) fn plugin_target() -> Result<()> {
+    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    match listed {
+        Ok(output) if String::from_utf8_lossy(&output.stdout).lines().any(|t| t == "wasm32-wasip2") => Ok(()),
+        Ok(_) => super::run(Command::new("rustup").args(["target", "add", "wasm32-wasip2"])),
+        // A toolchain without rustup brings its targets itself; cargo says so if it does not.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Installs Debian's packages for the tests. Returns what is missing and cannot be had.
+///
+/// # Errors
+/// Under CI, where a missing tool is a failure.
+pub(crate) fn test_tools() -> Result<Option<String>> {
+    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let problem = if !super::is_root() {
+        Some(format!("not root, so not installed: {}", missing.join(" ")))
+    } else if !Path::new("/usr/bin/apt-get").exists() {
+        Some(format!("no apt-get, so not installed: {}", missing.join(" ")))
+    } else {
+        install(&missing)?;
+        None
+    };
+    if let Some(problem) = &problem
+        && std::env::var_os("CI").is_some()
+    {
+        bail!("{problem}");
+    }
+    Ok(problem)
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["-W", "-f", "${Status}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|o| String::from_utf8_lossy(&o.stdout).contains("install ok installed"))
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    // No daemon starts because a test wants its tools.
+    let rule = Path::new("/usr/sbin/policy-rc.d");
+    let is_ours = !rule.exists();
+    if is_ours {
+        std::fs::write(rule, "#!/bin/sh\nexit 101\n")?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(rule, mode)?;
+    }
+    let mut update = Command::new("apt-get");
+    let mut add = Command::new("apt-get");
+    update.args(["update", "-qq"]);
+    add.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages);
+    let mut done = Ok(());
+    for command in [&mut update, &mut add] {
+        command.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        done = done.and_then(|()| super::run(command));
+    }
+    if is_ours {
+        std::fs::remove_file(rule)?;
+    }
+    done
+}
