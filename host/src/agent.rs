@@ -43,7 +43,11 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
         Err(text) => return Outcome::because(Exit::NotConfigured, &text),
     };
     let directory = Directory::of(&request.agent, instance);
-    let outcome = recorded(request, action, instance, &directory, &log, start);
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let deadline = deadline(request, action, start);
+    arm(request, action, &deadline);
+    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log: &log, start };
+    let outcome = invocation.perform();
     note(&directory, request, action, &outcome, start);
     outcome
 }
@@ -58,132 +62,245 @@ pub fn host_name() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn recorded(
-    request: &Request,
+/// One action of one instance, understood and not yet decided.
+struct Invocation<'a> {
+    request: &'a Request,
     action: Action,
-    instance: &str,
-    directory: &Directory,
-    log: &Log,
+    instance: &'a str,
+    directory: &'a Directory,
+    deadline: Deadline,
+    log: &'a Log,
     start: Instant,
-) -> Outcome {
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    let deadline = deadline(request, action, start);
-    arm(request, action, &deadline);
-    let has_effects = matches!(action, Action::Start | Action::MigrateFrom);
-    if has_effects && let Err(error) = directory.make() {
-        return Outcome::because(Exit::Generic, &format!("{}: {error}", directory.path().display()));
-    }
-    let lock =
-        directory.is_there().then(|| Lock::take(directory, action.changes_something(), deadline.plugin)).transpose();
-    let lock = match lock {
-        Ok(lock) => lock,
-        Err(LockError::Busy) => {
-            return Outcome::because(Exit::Generic, "another action of this instance is still running");
-        }
-        Err(LockError::Io(error)) => {
-            return Outcome::because(Exit::Generic, &format!("{}: lock: {error}", directory.path().display()));
-        }
-    };
-    let found = directory.record();
-    let outcome = with_record(request, action, instance, directory, found, &deadline, log, start);
-    drop(lock);
-    outcome
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one caller; a struct of these would be this function's parameters by another name"
-)]
-fn with_record(
-    request: &Request,
-    action: Action,
-    instance: &str,
-    directory: &Directory,
-    found: Found,
-    deadline: &Deadline,
-    log: &Log,
-    start: Instant,
-) -> Outcome {
-    let (mut record, is_unknown) = match found {
-        Found::Record(record) => (Some(*record), false),
-        Found::None => (None, false),
-        Found::Unknown(text) => {
-            log.error(&text);
-            (None, true)
+/// What is known of the instance before anything is asked.
+enum Known {
+    /// Nothing was started here.
+    Nothing,
+    /// Something may be here, and this is what.
+    Active(Box<Record>),
+    /// Something may be here, and nobody knows what.
+    Lost,
+}
+
+impl Invocation<'_> {
+    /// Whether it uses what is installed and granted today, whatever the record pins.
+    fn begins(&self) -> bool {
+        matches!(self.action, Action::Start | Action::MigrateFrom)
+    }
+
+    fn perform(&self) -> Outcome {
+        let failed = |what: &dyn std::fmt::Display| {
+            Outcome::because(Exit::Generic, &format!("{}: {what}", self.directory.path().display()))
+        };
+        if self.begins()
+            && let Err(error) = self.directory.make()
+        {
+            return failed(&error);
         }
-    };
-    let is_active = record.as_ref().is_some_and(|r| r.state.is_active());
-    let takes_today = matches!(action, Action::Start | Action::MigrateFrom);
-    let planned = match record.as_ref().filter(|_| is_active && !takes_today) {
-        Some(record) => plan::pinned(record, request, log, deadline.plugin),
-        None => plan::today(request, log, deadline.plugin),
-    };
-    let plan = match planned {
-        Ok(plan) => plan,
-        Err(refusal) => {
-            return refused(request, action, instance, directory, record, is_unknown, &refusal, deadline, log);
+        let until = self.deadline.plugin;
+        let take = || Lock::take(self.directory, self.action.changes_something(), until);
+        let lock = match self.directory.is_there().then(take).transpose() {
+            Ok(lock) => lock,
+            Err(LockError::Busy) => {
+                return Outcome::because(Exit::Generic, "another action of this instance is still running");
+            }
+            Err(LockError::Io(error)) => return failed(&format!("lock: {error}")),
+        };
+        let known = match self.directory.record() {
+            Found::Record(record) if record.state.is_active() => Known::Active(record),
+            Found::Record(_) | Found::None => Known::Nothing,
+            Found::Unknown(text) => {
+                self.log.error(&text);
+                Known::Lost
+            }
+        };
+        let planned = match &known {
+            Known::Active(record) if !self.begins() => plan::pinned(record, self.request, self.log, until),
+            Known::Active(_) | Known::Nothing | Known::Lost => plan::today(self.request, self.log, until),
+        };
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(refusal) => return self.refuse(known, &refusal),
+        };
+        if !is_exported(self.action, &plan) {
+            let what = format!("{} does not implement {}", self.request.agent, self.action.word());
+            return Outcome::because(Exit::Unimplemented, &what);
         }
-    };
-    if !is_exported(action, &plan) {
-        return Outcome::because(
-            Exit::Unimplemented,
-            &format!("{} does not implement {}", request.agent, action.word()),
-        );
+        let record = match known {
+            Known::Active(record) => Some(*record),
+            Known::Nothing => None,
+            Known::Lost => return self.perform_blindly(&plan),
+        };
+        let is_unrecorded = record.is_none();
+        let outcome = self.perform_with(record, &plan);
+        let found_running = !outcome.exit.is_failure() && outcome.exit != Exit::NotRunning;
+        if self.action == Action::Monitor && is_unrecorded && found_running {
+            // The shared lock first: two monitors that both adopt would wait for each other.
+            drop(lock);
+            self.adopt(&plan);
+        }
+        outcome
     }
-    if action == Action::Reload
-        && let Some(record) = &mut record
-    {
-        match plan::parameters(&plan.description, request, log) {
-            Ok((given, parameters)) => (record.given, record.parameters) = (given, parameters),
-            Err(refusal) => return plan::answer(&refusal, request, true, log),
+
+    /// Performs the action with an active record or none.
+    fn perform_with(&self, record: Option<Record>, plan: &Plan) -> Outcome {
+        let is_recorded = record.is_some() || self.begins();
+        let is_new = record.is_none();
+        let mut record = record.unwrap_or_else(|| Record::new(self.instance, State::Starting));
+        let before = (record.given.clone(), record.parameters.clone());
+        if is_new || self.begins() {
+            record.pins = Some(plan.pins.clone());
+            (record.given, record.parameters) = (plan.given.clone(), plan.parameters.clone());
+        } else if self.action == Action::Reload {
+            match plan::parameters(&plan.description, self.request, self.log) {
+                Ok(today) => (record.given, record.parameters) = today,
+                Err(refusal) => return plan::answer(&refusal, self.request, true, self.log),
+            }
+        }
+        if self.begins() {
+            record.state = State::Starting;
+            if let Err(error) = store::keep(plan.policy_text.as_bytes()) {
+                return Outcome::because(Exit::Generic, &format!("{}: {error}", store::LIB));
+            }
+        }
+        let mut session = match self.session(record, plan) {
+            Ok(session) => session,
+            Err(text) => return plan::answer(&Refusal::Node(text), self.request, is_recorded, self.log),
+        };
+        session.broker.is_recorded = is_recorded;
+        if self.begins()
+            && let Err(text) = session.broker.save()
+        {
+            return Outcome::because(Exit::Generic, &text);
+        }
+        let outcome = self.contract(&mut session);
+        if self.action == Action::Reload {
+            // Parameters are recorded when they hold, not before.
+            if outcome.exit != Exit::Success {
+                (session.broker.record.given, session.broker.record.parameters) = before;
+            }
+            if let Err(text) = session.broker.save() {
+                self.log.error(&text);
+            }
+        }
+        outcome
+    }
+
+    /// Performs the action without knowing what was started here: nothing is begun, nothing is claimed to be gone.
+    fn perform_blindly(&self, plan: &Plan) -> Outcome {
+        let unknown = || {
+            let text = "the record of this instance is damaged or was lost: what runs here is not known";
+            Outcome::because(Exit::Generic, text)
+        };
+        if self.begins() {
+            return unknown();
+        }
+        let record = Record { parameters: plan.parameters.clone(), ..Record::new(self.instance, State::Starting) };
+        let Ok(mut session) = self.session(record, plan) else { return unknown() };
+        match (self.action, self.contract(&mut session)) {
+            (Action::Stop, _) => unknown(),
+            (_, outcome) if outcome.exit == Exit::NotRunning => unknown(),
+            (_, outcome) => outcome,
         }
     }
-    let identity = match identity() {
-        Ok(identity) => identity,
-        Err(text) => return plan::answer(&Refusal::Node(text), request, is_active, log),
-    };
-    let mut kept = record.filter(|_| is_active).unwrap_or_else(|| Record::new(instance, State::Starting));
-    let is_recorded = is_active || takes_today;
-    if takes_today || !is_active {
-        kept.pins = Some(plan.pins.clone());
-        kept.given = plan.given.clone();
-        kept.parameters = plan.parameters.clone();
-    }
-    if takes_today {
-        kept.state = State::Starting;
-        if let Err(error) = store::keep(plan.policy_text.as_bytes()) {
-            return Outcome::because(Exit::Generic, &format!("{}: {error}", store::LIB));
+
+    fn contract(&self, session: &mut Session<'_>) -> Outcome {
+        match self.action {
+            Action::Start => contract::start(session),
+            Action::Stop => contract::stop(session),
+            Action::Monitor => contract::monitor(session, self.request.is_probe(), self.request.check_level),
+            Action::Promote => contract::promote(session),
+            Action::Demote => contract::demote(session),
+            Action::Notify => contract::notify(session),
+            Action::MigrateTo => contract::migrate_to(session),
+            Action::MigrateFrom => contract::migrate_from(session),
+            Action::Reload => contract::reload(session),
+            Action::ValidateAll => contract::validate(session, self.request.check_level),
+            Action::MetaData | Action::Usage | Action::Methods => Outcome::of(Exit::Generic),
         }
     }
-    let mut session = session(request, directory, kept, &plan, identity, deadline, log, start);
-    session.broker.is_recorded = is_recorded;
-    if is_recorded
-        && action.changes_something()
-        && action != Action::Stop
-        && let Err(text) = session.broker.save()
-    {
-        return Outcome::because(Exit::Generic, &text);
+
+    /// Answers when the plugin cannot be used.
+    fn refuse(&self, known: Known, refusal: &Refusal) -> Outcome {
+        match (self.action, known) {
+            (_, Known::Nothing) => {
+                if self.begins() {
+                    let _ = self.directory.save(&Record::new(self.instance, State::Refused));
+                }
+                plan::answer(refusal, self.request, false, self.log)
+            }
+            (Action::Stop, Known::Active(record)) => self.stop_without_plugin(*record, refusal),
+            (_, Known::Active(_) | Known::Lost) => plan::answer(refusal, self.request, true, self.log),
+        }
     }
-    let outcome = match action {
-        Action::Start => contract::start(&mut session),
-        Action::Stop => contract::stop(&mut session),
-        Action::Monitor => contract::monitor(&mut session, request.is_probe(), request.check_level),
-        Action::Promote => contract::promote(&mut session),
-        Action::Demote => contract::demote(&mut session),
-        Action::Notify => contract::notify(&mut session),
-        Action::MigrateTo => contract::migrate_to(&mut session),
-        Action::MigrateFrom => contract::migrate_from(&mut session),
-        Action::Reload => contract::reload(&mut session),
-        Action::ValidateAll | Action::MetaData | Action::Usage | Action::Methods => Outcome::of(Exit::Generic),
-    };
-    if action == Action::Stop && is_unknown && outcome.exit == Exit::Success && !directory.is_there() {
-        return Outcome::because(Exit::Generic, "records of this boot were lost: what was started here is not known");
+
+    /// Something was started, and the plugin that would stop it cannot be used: the host ends what it tracks.
+    fn stop_without_plugin(&self, record: Record, refusal: &Refusal) -> Outcome {
+        self.log.error(&format!("the plugin cannot stop: {refusal}; the host ends what it started"));
+        let node = self.request.node.clone();
+        let mut broker = Broker::new(self.directory.clone(), record, Policy::default(), node, self.deadline, self.log);
+        broker.is_recorded = true;
+        let labels: Vec<String> = broker.record.daemons.keys().cloned().collect();
+        for label in labels {
+            if broker.end(&label, self.deadline.answer).is_err() {
+                return Outcome::because(Exit::Generic, &format!("program {label}: does not end"));
+            }
+        }
+        if broker.record.untracked {
+            return plan::answer(refusal, self.request, true, self.log);
+        }
+        broker.record = Record::new(self.instance, State::Stopped);
+        if let Err(text) = broker.save() {
+            self.log.error(&text);
+        }
+        Outcome::of(Exit::Success)
     }
-    if action == Action::Monitor && !is_active && !outcome.exit.is_failure() && outcome.exit != Exit::NotRunning {
-        drop(session);
-        adopt(directory, instance, &plan, log, deadline);
+
+    /// Records an instance that runs and that nobody recorded, so that its stop depends on nothing but what is known
+    /// now.
+    fn adopt(&self, plan: &Plan) {
+        let adopted = || -> Result<(), String> {
+            let io = |error: std::io::Error| format!("{}: {error}", self.directory.path().display());
+            self.directory.make().map_err(io)?;
+            let Ok(_lock) = Lock::take(self.directory, true, self.deadline.plugin) else { return Ok(()) };
+            if matches!(self.directory.record(), Found::Record(record) if record.state.is_active()) {
+                return Ok(());
+            }
+            store::keep(plan.policy_text.as_bytes()).map_err(io)?;
+            let mut record = Record::new(self.instance, State::Adopted);
+            record.pins = Some(plan.pins.clone());
+            record.given.clone_from(&plan.given);
+            record.parameters.clone_from(&plan.parameters);
+            record.untracked = true;
+            self.directory.save(&record).map_err(io)
+        };
+        match adopted() {
+            Ok(()) => self.log.info("found running without a record: adopted"),
+            Err(text) => self.log.error(&format!("found running, and cannot be recorded: {text}")),
+        }
     }
-    outcome
+
+    fn session(&self, record: Record, plan: &Plan) -> Result<Session<'_>, String> {
+        let request = self.request;
+        let facts = Facts {
+            instance: record.instance.clone(),
+            node: request.node.clone(),
+            declared: Some(plan.description.parameters.iter().map(|p| p.name.clone()).collect()),
+            parameters: record.parameters.clone(),
+            clone: request.clone.clone(),
+            notice: request.notice.clone(),
+            migration: request.migration.clone(),
+            deadline: self.deadline.plugin,
+            memory_bytes: plan.policy.memory_bytes.unwrap_or(MEMORY_BYTES),
+        };
+        let identity = identity()?;
+        let trace = Trace::open(request.trace.as_deref(), self.start);
+        let (policy, node) = (plan.policy.clone(), request.node.clone());
+        let mut broker = Broker::new(self.directory.clone(), record, policy, node, self.deadline, self.log);
+        broker.pretend_nothing_is_installed = request.pretend_nothing_is_installed;
+        Ok(Session::new(broker, plan.native, facts, identity, trace))
+    }
 }
 
 /// Lets a plan monitor an instance whose lock the caller holds. Changes nothing.
@@ -196,113 +313,14 @@ pub fn monitor_with(
     timeout: Duration,
 ) -> Outcome {
     let start = Instant::now();
-    let identity = match identity() {
-        Ok(identity) => identity,
-        Err(text) => return Outcome::because(Exit::Generic, &text),
-    };
+    let instance = record.instance.clone();
     let deadline = Deadline::new(start, timeout, false);
-    let mut session = session(request, directory, record, plan, identity, &deadline, log, start);
-    contract::monitor(&mut session, false, 0)
-}
-
-/// Records an instance that runs and that nobody recorded, so that its stop depends on nothing but what is known now.
-fn adopt(directory: &Directory, instance: &str, plan: &Plan, log: &Log, deadline: &Deadline) {
-    let adopted = || -> Result<(), String> {
-        let io = |error: std::io::Error| format!("{}: {error}", directory.path().display());
-        directory.make().map_err(io)?;
-        // The shared lock that this action may hold is let go first: two monitors that both want to adopt would wait
-        // for each other otherwise.
-        let Ok(_lock) = Lock::take(directory, true, deadline.plugin) else { return Ok(()) };
-        if matches!(directory.record(), Found::Record(record) if record.state.is_active()) {
-            return Ok(());
-        }
-        store::keep(plan.policy_text.as_bytes()).map_err(io)?;
-        let mut record = Record::new(instance, State::Adopted);
-        record.pins = Some(plan.pins.clone());
-        record.given = plan.given.clone();
-        record.parameters = plan.parameters.clone();
-        record.untracked = true;
-        directory.save(&record).map_err(io)
-    };
-    match adopted() {
-        Ok(()) => log.info("found running without a record: adopted"),
-        Err(text) => log.error(&format!("found running, and cannot be recorded: {text}")),
+    let action = Action::Monitor;
+    let invocation = Invocation { request, action, instance: &instance, directory, deadline, log, start };
+    match invocation.session(record, plan) {
+        Ok(mut session) => contract::monitor(&mut session, false, 0),
+        Err(text) => Outcome::because(Exit::Generic, &text),
     }
-}
-
-#[expect(clippy::too_many_arguments, reason = "see with_record")]
-fn refused(
-    request: &Request,
-    action: Action,
-    instance: &str,
-    directory: &Directory,
-    record: Option<Record>,
-    is_unknown: bool,
-    refusal: &Refusal,
-    deadline: &Deadline,
-    log: &Log,
-) -> Outcome {
-    let active = record.filter(|r| r.state.is_active());
-    match (action, active) {
-        (Action::Start | Action::MigrateFrom, None) => {
-            let _ = directory.save(&Record::new(instance, State::Refused));
-            plan::answer(refusal, request, false, log)
-        }
-        // The plugin cannot be used, and something of it was started: the host ends what it tracks.
-        (Action::Stop, Some(record)) => {
-            log.error(&format!("the plugin cannot stop: {refusal}; the host ends what it started"));
-            let mut broker =
-                Broker::new(directory.clone(), record, Policy::default(), request.node.clone(), *deadline, log);
-            broker.is_recorded = true;
-            let labels: Vec<String> = broker.record.daemons.keys().cloned().collect();
-            for label in labels {
-                if broker.end(&label, deadline.answer).is_err() {
-                    return Outcome::because(Exit::Generic, &format!("program {label}: does not end"));
-                }
-            }
-            if broker.record.untracked {
-                return plan::answer(refusal, request, true, log);
-            }
-            broker.record = Record::new(instance, State::Stopped);
-            if let Err(text) = broker.save() {
-                log.error(&text);
-            }
-            Outcome::of(Exit::Success)
-        }
-        (Action::Stop, None) if is_unknown => {
-            Outcome::because(Exit::Generic, &format!("what was started here is not known, and {refusal}"))
-        }
-        (_, active) => plan::answer(refusal, request, active.is_some() || is_unknown, log),
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "see with_record")]
-fn session<'a>(
-    request: &Request,
-    directory: &Directory,
-    record: Record,
-    plan: &Plan,
-    identity: Option<user::User>,
-    deadline: &Deadline,
-    log: &'a Log,
-    start: Instant,
-) -> Session<'a> {
-    let facts = Facts {
-        instance: record.instance.clone(),
-        node: request.node.clone(),
-        declared: Some(plan.description.parameters.iter().map(|p| p.name.clone()).collect()),
-        parameters: record.parameters.clone(),
-        clone: request.clone.clone(),
-        notice: request.notice.clone(),
-        migration: request.migration.clone(),
-        deadline: deadline.plugin,
-        memory_bytes: plan.policy.memory_bytes.unwrap_or(MEMORY_BYTES),
-    };
-    let trace = Trace::open(request.trace.as_deref(), start);
-    let policy = plan.policy.clone();
-    let mut broker = Broker::new(directory.clone(), record, policy, request.node.clone(), *deadline, log);
-    broker.pretend_nothing_is_installed = request.pretend_nothing_is_installed;
-    Session::new(broker, plan.native, facts, identity, trace)
 }
 
 /// Whom the runner becomes.
@@ -336,13 +354,11 @@ fn is_exported(action: Action, plan: &Plan) -> bool {
 /// Checks parameters: without root and below level 10 by the metadata alone, else with the plugin too.
 fn validate_all(request: &Request, log: &Log, start: Instant, is_root: bool) -> Outcome {
     let deadline = deadline(request, Action::ValidateAll, start);
-    let checked = plan::installed(&request.agent).and_then(|(_, generation)| {
-        plan::parameters(&generation.description, request, log).map(|(_, parameters)| (generation, parameters))
-    });
-    let (generation, parameters) = match checked {
-        Ok(both) => both,
-        Err(refusal) => return plan::answer(&refusal, request, false, log),
-    };
+    let checked = plan::installed(&request.agent)
+        .and_then(|(_, generation)| plan::parameters(&generation.description, request, log));
+    if let Err(refusal) = checked {
+        return plan::answer(&refusal, request, false, log);
+    }
     if !is_root {
         return Outcome::of(Exit::Success);
     }
@@ -353,17 +369,18 @@ fn validate_all(request: &Request, log: &Log, start: Instant, is_root: bool) -> 
         // Below level 10 no policy is needed; a plugin that cannot be loaded will say so at its start.
         Err(_) => return Outcome::of(Exit::Success),
     };
-    let (Ok(identity), instance) = (identity(), request.instance.as_deref().unwrap_or("default")) else {
-        return Outcome::of(Exit::Success);
-    };
+    let instance = request.instance.as_deref().unwrap_or("default");
     arm(request, Action::ValidateAll, &deadline);
-    let mut record = Record::new(instance, State::Stopped);
-    record.parameters = parameters;
-    let granted = if is_deep { plan.policy } else { Policy::default() };
-    let plan = Plan { policy: granted, description: generation.description, ..plan };
+    let policy = if is_deep { plan.policy } else { Policy::default() };
+    let plan = Plan { policy, ..plan };
     let directory = Directory::of(&request.agent, instance);
-    let mut session = session(request, &directory, record, &plan, identity, &deadline, log, start);
-    contract::validate(&mut session, request.check_level)
+    let action = Action::ValidateAll;
+    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, start };
+    let record = Record { parameters: plan.parameters.clone(), ..Record::new(instance, State::Stopped) };
+    match invocation.session(record, &plan) {
+        Ok(mut session) => invocation.contract(&mut session),
+        Err(_) => Outcome::of(Exit::Success),
+    }
 }
 
 fn deadline(request: &Request, action: Action, start: Instant) -> Deadline {
@@ -384,7 +401,7 @@ fn arm(request: &Request, action: Action, deadline: &Deadline) {
     let exit = Exit::Generic;
     let text = format!("{}: a system call did not come back in time", action.word());
     let line = format!("{}{text}\n", request.reason_prefix);
-    let wait = deadline.answer.saturating_duration_since(Instant::now());
+    let wait = deadline.alarm.saturating_duration_since(Instant::now());
     crate::sys::alarm::answer_after(wait.max(Duration::from_millis(10)), exit.code().into(), line);
 }
 
@@ -416,7 +433,10 @@ fn meta_data(request: &Request) -> Outcome {
             Err(error) => Outcome::because(Exit::Generic, &format!("standard output: {error}")),
         },
         Err(error) => {
-            let what = format!("{} is not installed on this node ({}: {error})", request.agent, path.display());
+            let what = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("{} is not installed on this node", request.agent),
+                _ => format!("{}: {error}", path.display()),
+            };
             Outcome::because(Exit::NotInstalled, &what)
         }
     }

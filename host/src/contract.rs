@@ -1,4 +1,4 @@
-//! The OCF contract, enforced by the host and not by each author: design.md section 6 as one table and one loop.
+//! The OCF contract, enforced by the host and not by each author, as one table and one loop.
 //!
 //! A plugin's exports each do one thing. What an action means (idempotence, waiting, verification, what counts as
 //! evidence, what may be answered) stands here, once. Pure: all that happens, happens through [`Resource`].

@@ -17,7 +17,8 @@ const FILE_BYTES: u64 = 80 * 1024 * 1024;
 /// [`io::ErrorKind::NotFound`] if there is no file; [`io::ErrorKind::InvalidData`] if it is not what was written.
 pub fn load<T: DeserializeOwned>(path: &Path, magic: [u8; 4]) -> io::Result<T> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-    let mut bytes = Vec::new();
+    // Nearly all fit, and are read in one call.
+    let mut bytes = Vec::with_capacity(4096);
     file.take(FILE_BYTES).read_to_end(&mut bytes)?;
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "damaged");
     let (head, body) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;

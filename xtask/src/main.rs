@@ -1,5 +1,6 @@
-//! `cargo xtask demo|test|dist|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
+//! `cargo xtask demo|test|bench|dist|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
 
+mod bench;
 mod demo;
 mod dependencies;
 mod dist;
@@ -15,6 +16,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo    build, install a plugin into a private root, and run a real daemon through its life
   test    all tests; says what it skips without root
+  bench   whole actions beside the shell agents that they replace, as ratios; as root
   dist    lay out what is installed under target/dist, ready to be copied to /
   dependencies [--check]    write, or compare, the lists of what each binary links";
 
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let done = match arguments.first().map(String::as_str) {
         Some("demo") => demo::run(),
         Some("test") => test::run(&arguments[1..]),
+        Some("bench") => bench::run(&arguments[1..]),
         Some("dependencies") => dependencies::run(arguments.iter().any(|a| a == "--check")),
         Some("dist") => dist::run().map(|dist| println!("{}", dist.display())),
         Some("help" | "--help" | "-h") => {

@@ -26,6 +26,8 @@ pub struct Deadline {
     pub plugin: Instant,
     /// When the host has answered, with what it did after that.
     pub answer: Instant,
+    /// When a system call that does not come back is given up.
+    pub alarm: Instant,
 }
 
 impl Deadline {
@@ -43,6 +45,7 @@ impl Deadline {
         Self {
             plugin: start + Duration::from_millis(ms.saturating_sub(reserve)),
             answer: start + Duration::from_millis(ms.saturating_sub(last)),
+            alarm: start + Duration::from_millis(ms.saturating_sub(last / 3)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The operator's and the author's tool: one file a verb. It prints, asks and arranges; actions are run by running the
-//! agent's binary, so that what is tried by hand is what Pacemaker runs.
+//! agent's binary, so that what is tried by hand is what Pacemaker runs. (Only the monitors of a hot swap run inside the
+//! tool, which holds the instance's lock meanwhile.)
 
 mod check;
 mod inspect;
@@ -24,7 +25,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[command(
     name = "ocf-wasm",
     version,
-    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml;\n             ocf-wasm install NAME.wasm --allow-unsigned; pcs resource create r1 ocf:PROVIDER:TYPE"
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm install NAME.wasm --allow-unsigned;\n             ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml; pcs resource create r1 ocf:PROVIDER:TYPE"
 )]
 struct Arguments {
     /// Work in a private root: store, policy, records and agents below DIR, nothing else is touched. Needs no root
@@ -82,6 +83,7 @@ pub fn main() -> ExitCode {
 
 fn perform(arguments: Arguments) -> Result<ExitCode> {
     let format = arguments.output;
+    let is_named = arguments.root.is_some();
     let root = match (&arguments.verb, arguments.root) {
         (_, Some(root)) => Some(root),
         (Verb::Run(_), None) => Some(private::default_root()?),
@@ -96,12 +98,15 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         other => other,
     };
     if let Some(root) = &root {
+        if matches!(verb, Verb::Run(_)) && !is_named {
+            eprintln!("note: in the private root {0}; more about it: ocf-wasm --root {0} why INSTANCE", root.display());
+        }
         private::enter(root)?;
     }
     match verb {
-        Verb::Install(a) => install::run(&a, format),
-        Verb::Rollback(a) => rollback::run(&a, format),
-        Verb::Remove(a) => remove::run(&a),
+        Verb::Install(a) => must_be_root().and_then(|()| install::run(&a, format)),
+        Verb::Rollback(a) => must_be_root().and_then(|()| rollback::run(&a, format)),
+        Verb::Remove(a) => must_be_root().and_then(|()| remove::run(&a)),
         Verb::List => list::run(format),
         Verb::Inspect(a) => inspect::run(&a, format),
         Verb::Suggest(a) => suggest::run(&a),
@@ -109,6 +114,14 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Why(a) => why::run(&a, format),
         Verb::Run(a) => run::run(&a),
     }
+}
+
+fn must_be_root() -> Result<()> {
+    anyhow::ensure!(
+        nix::unistd::geteuid().is_root(),
+        "changing what is installed on this node needs root; to try a component without, add --root DIR"
+    );
+    Ok(())
 }
 
 fn is_installed() -> bool {

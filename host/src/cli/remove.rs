@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let agent = super::agent_name(&arguments.agent)?;
-    if !install::installed().iter().any(|(name, _)| *name == agent) && !arguments.force {
+    if !install::is_there(&agent) {
         bail!("{agent} is not installed on this node");
     }
     let active: Vec<String> = instance::list()

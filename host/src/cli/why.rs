@@ -8,6 +8,7 @@ use super::Format;
 use crate::capability::program::Report;
 use crate::instance::{self, Found, History};
 use crate::ocf::description::is_secret;
+use crate::ocf::outcome::was_failure;
 use crate::seam::program::Phase;
 
 #[derive(clap::Args)]
@@ -87,7 +88,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             let reason = if action.reason.is_empty() { String::new() } else { format!("  {}", action.reason) };
             println!("  {at:>8} ago  {:16} {:>3}  {:>6} ms{reason}", action.action, action.exit, action.took_ms);
         }
-        println!("when the cause is gone: crm_resource --cleanup --resource {instance}");
+        if actions.last().is_some_and(|last| was_failure(last.exit, last.action == "probe")) {
+            println!("when the cause is gone: crm_resource --cleanup --resource {instance}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

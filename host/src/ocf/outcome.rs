@@ -69,6 +69,13 @@ impl Exit {
     }
 }
 
+/// Whether an exit status that was answered some time ago means that something is to be cleaned up. "Not running" is
+/// what a probe mostly finds, and a failure to everybody else.
+pub fn was_failure(code: u8, is_probe: bool) -> bool {
+    let good = [Exit::Success, Exit::Promoted, Exit::Degraded, Exit::DegradedPromoted];
+    !good.iter().any(|exit| exit.code() == code) && !(is_probe && code == Exit::NotRunning.code())
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {

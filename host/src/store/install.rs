@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -60,7 +61,12 @@ struct RawInterface {
 /// What is wrong with it, and what to do.
 pub fn examine(path: &Path) -> Result<Examined> {
     let component = fs::read(path).with_context(|| path.display().to_string())?;
-    let source = fs::File::open(path).with_context(|| path.display().to_string())?;
+    let digest = Digest::of(&component);
+    // What is compiled is what was hashed: these bytes, not the path again.
+    let mut source =
+        fs::File::from(nix::sys::memfd::memfd_create(c"component", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?);
+    source.write_all(&component)?;
+    source.rewind()?;
     let compiled = native::compile_component(source, false, Instant::now() + COMPILE)
         .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let raw: Raw = serde_json::from_slice(&compiled.description).context("the compiler's description")?;
@@ -69,11 +75,6 @@ pub fn examine(path: &Path) -> Result<Examined> {
     check_imports(&imports).with_context(|| path.display().to_string())?;
     let (description, requests) = describe(&raw.metadata, &raw.requests, &exports)
         .with_context(|| format!("{}: custom section", path.display()))?;
-    // The component was read twice; what is installed is what was hashed here, so it must be what was compiled.
-    let digest = Digest::of(&component);
-    if fs::read(path).map_or(true, |again| Digest::of(&again) != digest) {
-        bail!("{}: changed while it was read; try again", path.display());
-    }
     Ok(Examined { component, digest, native: compiled.native, description, requests, imports, exports })
 }
 
@@ -331,6 +332,10 @@ pub fn switch(agent: &AgentName, number: u32) -> Result<()> {
     let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
     check_place(agent)?;
     replace_link(&agent_path(agent).join("current"), Path::new(&number.to_string()))?;
+    // Where the operator will put what is granted.
+    if let Some(above) = super::policy_path(agent).parent() {
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+    }
     if let Some(above) = link.parent() {
         fs::create_dir_all(above).with_context(|| above.display().to_string())?;
         fs::set_permissions(above, fs::Permissions::from_mode(0o755))?;
@@ -379,6 +384,12 @@ pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
         _ => {}
     }
     write_list()
+}
+
+/// Whether anything of an agent is where Pacemaker or an action looks.
+pub fn is_there(agent: &AgentName) -> bool {
+    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    super::current(agent).is_some() || link.symlink_metadata().is_ok() && check_place(agent).is_ok()
 }
 
 /// Lists what is installed: agent and its current generation's number.

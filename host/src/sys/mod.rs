@@ -1,5 +1,5 @@
-//! One wrapper for each system call that no crate gives safely. With `sandbox/` the only unsafe code of the host,
-//! besides the one deserialize call of the runner. What must never enter here: anything of ours.
+//! One wrapper for each system call that no crate gives safely. The only unsafe code of the host besides the
+//! one deserialize call of the runner. What must never enter here: anything of ours.
 #![allow(unsafe_code, reason = "this is the room for it; each block carries its SAFETY argument")]
 
 pub mod alarm;

@@ -55,7 +55,7 @@ impl Agent for SampleTcpServer {
             (Phase::Failed, Some(ended)) => fail(format!("daemon {ended}")),
             (Phase::Failed, None) => fail("daemon ended, nobody saw how"),
             (Phase::Remains, _) => {
-                fail(format!("daemon: the main process ended, {} processes are left", daemon.processes))
+                fail(format!("daemon: the main process ended, processes left: {}", daemon.processes))
             }
             (Phase::Running | Phase::Starting | Phase::Stopping, _) => self.listen(),
         }

@@ -57,7 +57,7 @@ fn tells_what_became_of_the_daemon() {
     assert_eq!(ended(ExitStatus::Signaled(9)), Err("daemon ended by signal 9".into()));
     assert_eq!(ended(ExitStatus::Exited(3)), Err("daemon exited with status 3".into()));
     let remains = Node::new().program_phase("greeter", Phase::Remains);
-    assert_eq!(monitor(remains), Err("daemon: the main process ended, 1 processes are left".into()));
+    assert_eq!(monitor(remains), Err("daemon: the main process ended, processes left: 1".into()));
 }
 
 #[test]

@@ -36,7 +36,7 @@ const OUTPUT_BYTES: usize = 4096;
 /// What a keeper is told.
 #[derive(Serialize, Deserialize)]
 pub enum ToKeeper {
-    /// All that it needs to start the daemon. The program is open at [`PROGRAM`].
+    /// All that it needs to start the daemon. The program is open beside the way to the broker.
     Plan {
         /// The label, for logs.
         label: String,

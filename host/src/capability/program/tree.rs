@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use nix::unistd::AccessFlags;
 
 use crate::sys::process::{self, ProcessId};
 
@@ -119,24 +120,24 @@ fn collect(group: &Path, pids: &mut Vec<i32>) {
     }
 }
 
-/// Returns the directory below which control groups can be made here.
+/// Returns the directory below which control groups can be made here. Looks only.
 pub fn cgroup_root() -> Option<PathBuf> {
     ROOTS.iter().map(Path::new).find_map(|root| {
         if !root.join("cgroup.procs").exists() {
             return None;
         }
         let ours = root.join("ocf-wasm");
-        match std::fs::create_dir(&ours) {
-            Ok(()) => Some(ours),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Some(ours),
-            Err(_) => None,
-        }
+        let writable = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
+        (if ours.is_dir() { writable(&ours) } else { writable(root) }).then_some(ours)
     })
 }
 
 /// Chooses a path for a new control group. The last part is random, so that no earlier or parallel one is meant.
 pub fn new_cgroup(instance: &str, label: &str) -> Option<PathBuf> {
     let root = cgroup_root()?;
+    if !root.is_dir() {
+        std::fs::create_dir(&root).ok()?;
+    }
     let instance: String = crate::instance::escape(instance).chars().take(100).collect();
     Some(root.join(format!("{instance}.{label}.{:08x}", crate::sys::random::word() & 0xffff_ffff)))
 }

@@ -1,0 +1,264 @@
+//! A plugin that does what no plugin should. Which misdeed, and in which action, its parameters say; in all other
+//! actions it behaves, so that the host can be seen to deal with exactly one thing.
+#![forbid(unsafe_code)]
+use std::hint::black_box;
+use std::time::Duration;
+
+use ocf_agent::instance::ActionName;
+use ocf_agent::program::Phase;
+use ocf_agent::{
+    Agent, Choice, Failure, FailureKind, Health, Migration, Notification, Outcome, Parameters, Reload, Role, agent,
+    clock, instance, labels, log, state,
+};
+
+/// The key that stands while it pretends to run: its role.
+const ROLE: &str = "role";
+
+/// Does what no plugin should
+///
+/// For tests of the host only.
+#[derive(Parameters)]
+#[agent(
+    name = "test/hostile",
+    promote = "20s",
+    demote = "20s",
+    notify = "20s",
+    migrate_to = "20s",
+    migrate_from = "20s",
+    reload = "20s",
+    validate = "20s"
+)]
+struct Hostile {
+    /// The misdeed
+    #[parameter(default = "nothing", reloadable)]
+    r#do: Misdeed,
+    /// The export in which it is done, while the cluster asks for the action of that name
+    #[parameter(default = "none", reloadable)]
+    r#in: Place,
+    /// Whether a daemon is started and stopped too
+    #[parameter(default = false)]
+    daemon: bool,
+}
+
+/// What can be done wrong.
+#[derive(Choice, Clone, Copy, Debug, PartialEq, Eq)]
+enum Misdeed {
+    /// Behave.
+    Nothing,
+    /// Compute for ever.
+    Loop,
+    /// Execute `unreachable`.
+    Trap,
+    /// Panic, with a message of two lines.
+    Panic,
+    /// Call `exit`.
+    Exit,
+    /// Ask for memory until there is no more.
+    Allocate,
+    /// Call itself until the stack ends.
+    Recurse,
+    /// Ask the host to wait, for ever, whatever it says.
+    Sleep,
+    /// Wait for ever by the standard library.
+    Doze,
+    /// Log more than anybody reads.
+    Flood,
+    /// Log what looks like an exit reason, with control characters.
+    Forge,
+    /// Fail with a reason of several lines that begins another one.
+    Lines,
+    /// Fail with a reason that is too long.
+    Long,
+    /// Fail without a reason.
+    Silent,
+    /// Use a label that nobody granted.
+    Ungranted,
+    /// Use a daemon's label as a command.
+    Misuse,
+    /// Change the notebook.
+    Scribble,
+    /// Ask the host without end.
+    Ask,
+    /// Claim that it worked, and do nothing.
+    Lie,
+}
+
+/// Where it is done.
+#[derive(Choice, Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nowhere.
+    None,
+    /// In validate.
+    Validate,
+    /// In start.
+    Start,
+    /// In stop.
+    Stop,
+    /// In monitor, when the cluster asks for a monitor.
+    Monitor,
+    /// In every monitor, also those that the host asks for in other actions.
+    EveryMonitor,
+    /// In promote.
+    Promote,
+    /// In demote.
+    Demote,
+    /// In notify.
+    Notify,
+    /// In `migrate_to`.
+    MigrateTo,
+    /// In `migrate_from`.
+    MigrateFrom,
+    /// In reload.
+    Reload,
+}
+
+labels! {
+    /// something that lives
+    Program DAEMON = "daemon";
+    /// what the operator never grants
+    Program SECRET = "secret";
+}
+agent!(Hostile: role, notification, migration, reload);
+
+impl Agent for Hostile {
+    fn validate(&self) -> Outcome {
+        self.misbehave(Place::Validate).map(drop)
+    }
+    fn start(&self) -> Outcome {
+        if self.daemon {
+            DAEMON.start()?;
+        }
+        if self.misbehave(Place::Start)? {
+            return Ok(());
+        }
+        Ok(state::set_text(ROLE, "unpromoted")?)
+    }
+    fn stop(&self) -> Outcome {
+        if self.misbehave(Place::Stop)? {
+            return Ok(());
+        }
+        if self.daemon {
+            DAEMON.stop()?;
+        }
+        Ok(state::delete(ROLE)?)
+    }
+    fn monitor(&self) -> Outcome<Health> {
+        if instance::action() == ActionName::Monitor {
+            self.misbehave(Place::Monitor)?;
+        }
+        self.misbehave(Place::EveryMonitor)?;
+        if self.daemon && DAEMON.phase()? != Phase::Running {
+            return Ok(Health::NotRunning);
+        }
+        Ok(match state::get_text(ROLE)?.as_deref() {
+            None => Health::NotRunning,
+            Some("promoted") => Health::Promoted,
+            Some(_) => Health::Running,
+        })
+    }
+}
+
+impl Role for Hostile {
+    fn promote(&self) -> Outcome {
+        if self.misbehave(Place::Promote)? {
+            return Ok(());
+        }
+        Ok(state::set_text(ROLE, "promoted")?)
+    }
+    fn demote(&self) -> Outcome {
+        if self.misbehave(Place::Demote)? {
+            return Ok(());
+        }
+        Ok(state::set_text(ROLE, "unpromoted")?)
+    }
+}
+
+impl Notification for Hostile {
+    fn notify(&self) -> Outcome {
+        self.misbehave(Place::Notify).map(drop)
+    }
+}
+
+impl Migration for Hostile {
+    fn migrate_to(&self) -> Outcome {
+        self.misbehave(Place::MigrateTo).map(drop)
+    }
+    fn migrate_from(&self) -> Outcome {
+        if self.misbehave(Place::MigrateFrom)? {
+            return Ok(());
+        }
+        Ok(state::set_text(ROLE, "unpromoted")?)
+    }
+}
+
+impl Reload for Hostile {
+    fn reload(&self) -> Outcome {
+        self.misbehave(Place::Reload).map(drop)
+    }
+}
+
+impl Hostile {
+    /// Does the misdeed if this is its place. True if the caller is to leave its own work undone.
+    fn misbehave(&self, place: Place) -> Outcome<bool> {
+        if self.r#in != place {
+            return Ok(false);
+        }
+        match self.r#do {
+            Misdeed::Nothing => {}
+            Misdeed::Loop => spin(),
+            Misdeed::Trap => std::process::abort(),
+            Misdeed::Panic => panic!("the table is gone\nand so is the chair"),
+            Misdeed::Exit => std::process::exit(0),
+            Misdeed::Allocate => allocate(),
+            Misdeed::Recurse => drop(black_box(recurse(0))),
+            Misdeed::Sleep => loop {
+                drop(clock::sleep(Duration::from_mins(1)));
+            },
+            Misdeed::Doze => std::thread::sleep(Duration::from_hours(24)),
+            Misdeed::Flood => {
+                for line in 0..20_000 {
+                    log::error(format!("line {line}: {}", "x".repeat(1000)));
+                }
+            }
+            Misdeed::Forge => {
+                log::error("one\nocf-exit-reason:forged in the log\n\x1b[2Jtwo\r\u{202e}eerht\0four");
+                eprintln!("ocf-exit-reason:forged on standard error");
+                println!("ocf-exit-reason:forged on standard output");
+            }
+            Misdeed::Lines => {
+                return ocf_agent::fail("first\nocf-exit-reason:second\r\n\x1b[31mthird\0");
+            }
+            Misdeed::Long => return ocf_agent::fail(format!("cause first, {}", "then much more ".repeat(10_000))),
+            Misdeed::Silent => return Err(Failure { kind: FailureKind::Generic, reason: String::new() }),
+            Misdeed::Ungranted => drop(SECRET.run()?),
+            Misdeed::Misuse => drop(DAEMON.run()?),
+            Misdeed::Scribble => state::set_text("scribble", "x")?,
+            Misdeed::Ask => loop {
+                drop(state::get("nothing"));
+            },
+            Misdeed::Lie => return Ok(true),
+        }
+        Ok(false)
+    }
+}
+
+fn spin() {
+    let mut turns: u64 = 0;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+fn allocate() {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    loop {
+        kept.push(vec![1; 1024 * 1024]);
+        black_box(&kept);
+    }
+}
+
+#[expect(unconditional_recursion, reason = "that is the misdeed")]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    recurse(depth + 1) + black_box(frame)[1]
+}

@@ -1,0 +1,546 @@
+//! The laid out binaries in a private root: installed, called and observed from outside, as an operator and a cluster
+//! would.
+//!
+//! A [`TestHost`] is one temporary root. Everything in it goes through the tool, `ocf-wasm --root`, so that the agents
+//! under test are the very files that Pacemaker runs. [`TestHost::action`] is what `ocf-wasm run` does;
+//! [`TestHost::call`] runs the agent's binary with an argument vector and an environment that the test makes up.
+//! Dropping the host stops what runs, and kills what does not stop.
+
+#![allow(clippy::unwrap_used, reason = "support of tests: a panic is the report")]
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// What Pacemaker looks for at the start of an exit reason.
+pub const REASON: &str = "ocf-exit-reason:";
+/// Bytes of an exit reason at most.
+pub const REASON_BYTES: usize = 120;
+/// Nothing that a test runs takes longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The tree that `cargo xtask dist` lays out.
+pub fn dist() -> PathBuf {
+    let dist = std::env::var_os("OCF_WASM_DIST")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist"), PathBuf::from);
+    assert!(
+        dist.join("usr/bin/ocf-wasm").exists(),
+        "{} has no usr/bin/ocf-wasm: run `cargo xtask dist` first, or name the tree in OCF_WASM_DIST",
+        dist.display()
+    );
+    dist.canonicalize().unwrap()
+}
+
+/// A component of the tree, by the name of its plugin.
+pub fn plugin(name: &str) -> PathBuf {
+    dist().join(format!("usr/share/ocf-wasm/plugins/{name}/{name}.wasm"))
+}
+
+/// The policy that comes with a plugin.
+pub fn policy_of(name: &str) -> String {
+    let path = dist().join(format!("usr/share/ocf-wasm/plugins/{name}/policy.toml"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The component that misbehaves.
+pub fn hostile() -> PathBuf {
+    let file = std::env::var_os("OCF_WASM_HOSTILE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/guest/hostile_guest.wasm"),
+        PathBuf::from,
+    );
+    assert!(
+        file.exists(),
+        "{} is missing: run `cargo build --package hostile-guest --profile guest --target wasm32-wasip2` first, or \
+         name the file in OCF_WASM_HOSTILE",
+        file.display()
+    );
+    file.canonicalize().unwrap()
+}
+
+/// Whether this is root. Says aloud what is skipped if not; in CI that is a failure.
+pub fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    is_root || skip("these tests need root: they check users, owners and control groups")
+}
+
+/// Says aloud that something is skipped, and why; in CI that is a failure.
+///
+/// Returns false, for `if !there_is_a_tool && !skip(..)`.
+pub fn skip(why: &str) -> bool {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    eprintln!("SKIPPED: {why}");
+    false
+}
+
+/// A TCP port that nobody listens on, given to one test only.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if given.insert(port) {
+            return port;
+        }
+    }
+}
+
+/// A component that does the same and has another digest.
+pub fn variant_of(component: &Path, mark: u8, into: &Path) -> PathBuf {
+    let mut bytes = fs::read(component).unwrap();
+    // A custom section: id, size, length of the name, name, content.
+    bytes.extend([0, 6, 4, b'm', b'a', b'r', b'k', mark]);
+    let file = into.join(format!("variant-{mark}.wasm"));
+    fs::write(&file, bytes).unwrap();
+    file
+}
+
+/// How a command ended.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// What was called, for messages.
+    pub what: String,
+    /// Its exit status.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Ran {
+    /// Checks the exit status, and that no failure is without exactly one reason and no success with one.
+    #[track_caller]
+    #[must_use]
+    pub fn is(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        assert!(!self.stderr.contains("panicked at"), "{self:#?}");
+        match code {
+            0 | 7 | 8 | 190 | 191 => assert!(!self.stderr.contains(REASON), "a reason without a failure: {self:#?}"),
+            _ => drop(self.reason()),
+        }
+        self
+    }
+
+    /// The exit reason: the last line of standard error, and no other line begins as one.
+    #[track_caller]
+    pub fn reason(&self) -> &str {
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let reasons = lines.iter().filter(|line| line.starts_with(REASON)).count();
+        assert_eq!(reasons, 1, "one line of reason: {self:#?}");
+        assert!(self.stderr.ends_with('\n'), "{self:#?}");
+        let reason = lines.last().and_then(|line| line.strip_prefix(REASON));
+        let reason = reason.unwrap_or_else(|| panic!("the reason is not the last line: {self:#?}"));
+        assert!(!reason.is_empty() && reason.len() <= REASON_BYTES, "{} bytes: {self:#?}", reason.len());
+        assert!(!reason.contains(char::is_control), "{self:#?}");
+        reason
+    }
+
+    /// Checks what the reason says.
+    #[track_caller]
+    #[must_use]
+    pub fn says(self, fragment: &str) -> Self {
+        assert!(self.reason().contains(fragment), "`{fragment}` is not the reason: {self:#?}");
+        self
+    }
+
+    /// Checks how long it took.
+    #[track_caller]
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        assert!(self.took <= limit, "longer than {limit:?}: {self:#?}");
+        self
+    }
+
+    /// Its standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Runs a command to its end; its output goes to files, so that a daemon that keeps them open keeps nobody waiting.
+pub fn finish(command: &mut Command) -> Ran {
+    let what = format!("{command:?}");
+    let scratch = tempfile::tempdir().unwrap();
+    let (out, err) = (scratch.path().join("out"), scratch.path().join("err"));
+    let began = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(File::create(&out).unwrap())
+        .stderr(File::create(&err).unwrap())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if began.elapsed() > LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{what}: no end after {LIMIT:?}: {}{}", text(&out), text(&err));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let took = began.elapsed();
+    let code = status.code().unwrap_or_else(|| panic!("{what}: {status}: {}", text(&err)));
+    Ran { what, code, stdout: text(&out), stderr: text(&err), took }
+}
+
+/// A private root with what a test installed into it.
+#[derive(Debug)]
+pub struct TestHost {
+    root: tempfile::TempDir,
+    tool: PathBuf,
+    calls: AtomicU32,
+}
+
+impl Default for TestHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestHost {
+    /// Makes an empty root.
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("ocf-wasm-test-").tempdir().unwrap();
+        Self { root, tool: dist().join("usr/bin/ocf-wasm"), calls: AtomicU32::new(0) }
+    }
+
+    /// Makes a root with plugins of the tree and their policies.
+    pub fn with(plugins: &[&str]) -> Self {
+        let host = Self::new();
+        for name in plugins {
+            host.install(name);
+        }
+        host
+    }
+
+    /// The directory in which `etc`, `lib`, `cache`, `run` and `resource.d` are.
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Installs a plugin of the tree, with the policy that comes with it.
+    pub fn install(&self, name: &str) {
+        self.policy(&format!("ocf-wasm/{name}"), &policy_of(name));
+        self.add(&plugin(name), &[]);
+    }
+
+    /// Installs a component, with further arguments, and expects that to work.
+    #[track_caller]
+    pub fn add(&self, component: &Path, more: &[&str]) -> Ran {
+        let ran = finish(self.tool(&["install", "--allow-unsigned"]).arg(component).args(more));
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        ran
+    }
+
+    /// Where the policy of an agent lies.
+    pub fn policy_path(&self, agent: &str) -> PathBuf {
+        self.path().join(format!("etc/policy/{agent}.toml"))
+    }
+
+    /// Puts a policy in its place.
+    pub fn policy(&self, agent: &str, text: &str) {
+        let path = self.policy_path(agent);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// A command of the tool in this root.
+    pub fn tool(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.tool);
+        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.arg("--root").arg(self.path()).args(arguments);
+        command
+    }
+
+    /// Runs the tool.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        finish(&mut self.tool(arguments))
+    }
+
+    /// An action, as the tool's `run` does it.
+    pub fn action<'a>(&'a self, agent: &'a str, action: &'a str) -> Action<'a> {
+        Action {
+            host: self,
+            agent,
+            action,
+            parameters: Vec::new(),
+            instance: "try",
+            interval: None,
+            timeout: "20s".into(),
+            more: Vec::new(),
+        }
+    }
+
+    /// A call of the agent's binary, with nothing in its environment.
+    pub fn call(&self, agent: &str) -> Call<'_> {
+        Call {
+            host: self,
+            program: format!("/usr/lib/ocf/resource.d/{agent}"),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            before: String::new(),
+            user: None,
+        }
+    }
+
+    /// What is known about an instance.
+    pub fn why(&self, instance: &str) -> Value {
+        self.run(&["-o", "json", "why", instance]).json()
+    }
+
+    /// Processes of the daemons of an instance, with their command lines.
+    pub fn processes(&self, instance: &str) -> Vec<(i32, String)> {
+        let known = self.why(instance);
+        let daemons = known["daemons"].as_array().cloned().unwrap_or_default();
+        let pids = daemons.iter().flat_map(|daemon| daemon["processes"].as_array().cloned().unwrap_or_default());
+        pids.filter_map(|pid| pid.as_i64().and_then(|pid| i32::try_from(pid).ok()))
+            .map(|pid| (pid, command_line(pid)))
+            .collect()
+    }
+
+    /// Stops all that runs and kills what does not stop.
+    fn end_all(&self) {
+        let listed = self.run(&["-o", "json", "list"]);
+        let Ok(listed) = serde_json::from_str::<Value>(&listed.stdout) else { return };
+        for entry in listed["instances"].as_array().into_iter().flatten() {
+            let (Some(agent), Some(instance)) = (entry["agent"].as_str(), entry["instance"].as_str()) else { continue };
+            let is_over = |state: &Value| matches!(state.as_str(), Some("stopped" | "refused" | "none"));
+            if is_over(&entry["state"]) {
+                continue;
+            }
+            let stop = || self.run(&["run", agent, "stop", "--instance", instance, "--timeout", "3s"]).code == 0;
+            if stop() {
+                continue;
+            }
+            for (pid, _) in self.processes(instance) {
+                kill(pid, "-KILL");
+            }
+            stop();
+        }
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        // A second panic while one is on its way would end the whole run without a report.
+        drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.end_all())));
+    }
+}
+
+/// The command line of a process, its words separated by blanks; empty if it is gone.
+pub fn command_line(pid: i32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
+}
+
+/// Whether a process lives; a zombie does not.
+pub fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Sends a signal, such as `-KILL`, and waits until a killed process is gone.
+pub fn kill(pid: i32, signal: &str) {
+    assert!(pid > 1);
+    Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    let limit = Instant::now() + Duration::from_secs(5);
+    while signal == "-KILL" && is_alive(pid) && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Asks again and again, for at most ten seconds.
+#[track_caller]
+pub fn until(what: &str, mut wanted: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(10);
+    while !wanted() {
+        assert!(Instant::now() < limit, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One action, as the tool's `run` does it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Action<'a> {
+    host: &'a TestHost,
+    agent: &'a str,
+    action: &'a str,
+    parameters: Vec<(String, String)>,
+    instance: &'a str,
+    interval: Option<&'a str>,
+    timeout: String,
+    more: Vec<&'a str>,
+}
+
+impl<'a> Action<'a> {
+    /// Gives a parameter.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.parameters.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Names the instance.
+    pub fn instance(self, instance: &'a str) -> Self {
+        Self { instance, ..self }
+    }
+
+    /// Makes a monitor a recurring one.
+    pub fn recurring(self) -> Self {
+        Self { interval: Some("10s"), ..self }
+    }
+
+    /// Says how long it may take, in milliseconds.
+    pub fn timeout_ms(self, timeout: u32) -> Self {
+        Self { timeout: format!("{timeout}ms"), ..self }
+    }
+
+    /// Adds arguments of the tool.
+    pub fn more(mut self, arguments: &[&'a str]) -> Self {
+        self.more.extend(arguments);
+        self
+    }
+
+    /// Runs it.
+    pub fn run(&self) -> Ran {
+        let mut command = self.host.tool(&["run", self.agent, self.action, "--instance", self.instance]);
+        command.args(["--timeout", &self.timeout]).args(&self.more);
+        if let Some(interval) = self.interval {
+            command.args(["--interval", interval]);
+        }
+        for (name, value) in &self.parameters {
+            command.arg("-p").arg(format!("{name}={value}"));
+        }
+        finish(&mut command)
+    }
+
+    /// Runs it and checks how it ends, as [`Ran::is`] does.
+    #[track_caller]
+    pub fn is(&self, code: i32) -> Ran {
+        self.run().is(code)
+    }
+}
+
+/// One call of an agent's binary, whose every byte the test chooses.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Call<'a> {
+    host: &'a TestHost,
+    program: String,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    before: String,
+    user: Option<u32>,
+}
+
+impl Call<'_> {
+    /// Adds an argument.
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds a variable.
+    pub fn variable(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds what every caller sets for an instance and an action of 20 s.
+    pub fn instance(self, name: &str) -> Self {
+        self.variable("OCF_ROOT", "/usr/lib/ocf")
+            .variable("OCF_RA_VERSION_MAJOR", "1")
+            .variable("OCF_RESOURCE_INSTANCE", name)
+            .variable("OCF_RESKEY_CRM_meta_timeout", "20000")
+    }
+
+    /// Runs shell commands before, in the process that becomes the agent: `exec 0<&-`, `umask 077`.
+    pub fn before(mut self, commands: &str) -> Self {
+        self.before.push_str(commands);
+        self.before.push('\n');
+        self
+    }
+
+    /// Runs it as another user, without any group of root's.
+    pub fn user(self, number: u32) -> Self {
+        Self { user: Some(number), ..self }
+    }
+
+    /// Calls it by another path.
+    pub fn program(self, path: &str) -> Self {
+        Self { program: path.to_owned(), ..self }
+    }
+
+    /// Runs it.
+    ///
+    /// The private root has an agent that belongs to the test: a shell that becomes the call.
+    pub fn run(&self) -> Ran {
+        let directory = self.host.path().join("resource.d/test-support");
+        let agent = directory.join("call");
+        if !agent.exists() {
+            fs::create_dir_all(&directory).unwrap();
+            let new = directory.join(format!(".new-{:?}", std::thread::current().id()));
+            fs::write(&new, "#!/bin/sh\n. \"$OCF_RESKEY_script\"\n").unwrap();
+            fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::rename(new, &agent).unwrap();
+        }
+        let number = self.host.calls.fetch_add(1, Ordering::Relaxed);
+        let script = self.host.path().join(format!("call-{number}"));
+        let mut text = self.before.clone().into_bytes();
+        text.extend(b"exec ");
+        if let Some(user) = self.user {
+            text.extend(format!("setpriv --reuid {user} --regid {user} --clear-groups ").bytes());
+        }
+        text.extend(b"env -i");
+        for (name, value) in &self.environment {
+            let mut assignment = name.clone();
+            assignment.push("=");
+            assignment.push(value);
+            quote(&mut text, &assignment);
+        }
+        quote(&mut text, OsStr::new(&self.program));
+        for argument in &self.arguments {
+            quote(&mut text, argument);
+        }
+        text.push(b'\n');
+        fs::write(&script, text).unwrap();
+        let script = format!("script={}", script.display());
+        self.host.run(&["run", "test-support/call", "call", "-p", &script])
+    }
+
+    /// Runs it and checks how it ends, as [`Ran::is`] does.
+    #[track_caller]
+    pub fn is(&self, code: i32) -> Ran {
+        self.run().is(code)
+    }
+}
+
+/// Adds a word that the shell takes as it is.
+fn quote(text: &mut Vec<u8>, word: &OsStr) {
+    text.extend(b" '");
+    for byte in word.as_bytes() {
+        match byte {
+            b'\'' => text.extend(b"'\\''"),
+            byte => text.push(*byte),
+        }
+    }
+    text.push(b'\'');
+}
