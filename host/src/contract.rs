@@ -81,6 +81,8 @@ pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome 
         other => spoiled(&other, LEVEL_0),
     };
     let exit = match failed.kind {
+        // What the host found wrong with the plugin says nothing about this node or the parameters.
+        _ if failed.is_of_host => Exit::Generic,
         FailureKind::Unimplemented => Exit::Generic,
         kind => exit_of_failure(kind),
     };
@@ -91,7 +93,7 @@ pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome 
     if tracked.alive > 0 {
         return Outcome::because(Exit::Generic, &failed.reason);
     }
-    if tracked.held > 0 {
+    if tracked.held > 0 && !(tracked.untracked && failed.is_of_host) {
         resource.error(&format!("probe: only leftovers, nothing alive: {}", failed.reason));
         return Outcome::of(Exit::NotRunning);
     }
@@ -148,54 +150,53 @@ pub fn stop(resource: &mut impl Resource) -> Outcome {
         resource.error(&text);
     }
     let held = resource.tracked().held;
-    let failed = match resource.call(Export::Stop) {
+    let (failed, is_contradicted) = match resource.call(Export::Stop) {
         Verdict::Done(Ok(_)) => match wait_for_end(resource, held) {
             Ok(()) => return stopped(resource),
-            Err(failed) => failed,
+            Err((failed, says_so)) => (failed, says_so),
         },
-        Verdict::Done(Err(failure)) => Failed::from(failure),
-        other => spoiled(&other, Export::Stop),
+        Verdict::Done(Err(failure)) => (Failed::from(failure), false),
+        Verdict::Unfit(text) if !resource.is_recorded() => {
+            resource.error(&format!("nothing of this instance was started here, and the plugin {text}"));
+            return Outcome::of(Exit::Success);
+        }
+        other => (spoiled(&other, Export::Stop), false),
     };
     // The plugin could not do it: the host does what it can do itself.
     resource.error(&format!("the plugin cannot stop: {}; the host ends what it started", failed.reason));
-    if let Err(left) = resource.tear_down() {
-        return Outcome::because(Exit::Generic, &left);
-    }
-    if resource.is_recorded() && !resource.tracked().untracked {
+    let torn_down = resource.tear_down();
+    let is_all_tracked = resource.is_recorded() && !resource.tracked().untracked;
+    if torn_down.is_ok() && is_all_tracked && !is_contradicted {
         return stopped(resource);
     }
-    match resource.last_resort() {
-        Some(Ok(())) => stopped(resource),
-        Some(Err(text)) => Outcome::because(Exit::Generic, &text),
-        None => Outcome::because(Exit::Generic, &failed.reason),
+    match (resource.last_resort(), torn_down) {
+        (Some(Ok(())), _) if resource.tracked().alive == 0 => stopped(resource),
+        (Some(Err(text)), _) | (_, Err(text)) => Outcome::because(Exit::Generic, &text),
+        (_, Ok(())) => Outcome::because(Exit::Generic, &failed.reason),
     }
 }
 
-/// Waits until nothing is left. `held` is how many effects the record held before.
-fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), Failed> {
+/// Waits until nothing is left. `held` is how many effects the record held before. On failure also whether the plugin's
+/// own monitor speaks against it.
+fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), (Failed, bool)> {
+    let of_host = |reason: String| Failed { kind: FailureKind::Generic, reason, is_of_host: true };
     let mut pause = FIRST_PAUSE;
     loop {
         let tracked = resource.tracked();
-        let why = if tracked.alive > 0 {
-            format!("{} of what it started still runs", tracked.alive)
+        let (why, says_so) = if tracked.alive > 0 {
+            (format!("{} of what it started still runs", tracked.alive), false)
         } else {
             match look(resource) {
                 Seen::NotRunning => return Ok(()),
                 // All that was ever started is verified gone: what still fails is not ours.
                 Seen::Failing(_) if held > 0 && !tracked.untracked => return Ok(()),
-                Seen::Failing(failed) => failed.reason,
-                Seen::Running | Seen::Promoted => "monitor still says that it runs".to_owned(),
-                Seen::Spoiled(outcome) => {
-                    return Err(Failed { kind: FailureKind::Generic, reason: outcome.reason, is_of_host: true });
-                }
+                Seen::Failing(failed) => (failed.reason, true),
+                Seen::Running | Seen::Promoted => ("monitor still says that it runs".to_owned(), true),
+                Seen::Spoiled(outcome) => return Err((of_host(outcome.reason), false)),
             }
         };
         if !wait(resource, &mut pause) {
-            return Err(Failed {
-                kind: FailureKind::Generic,
-                reason: format!("not stopped in time: {why}"),
-                is_of_host: true,
-            });
+            return Err((of_host(format!("not stopped in time: {why}")), says_so));
         }
     }
 }
@@ -230,7 +231,8 @@ pub fn demote(resource: &mut impl Resource) -> Outcome {
         Seen::Running => return Outcome::of(Exit::Success),
         Seen::NotRunning => return Outcome::of(Exit::NotRunning),
         Seen::Promoted | Seen::Failing(_) => {}
-        Seen::Spoiled(outcome) => return outcome,
+        // The cluster's next step is to stop it here, whatever is wrong with the plugin.
+        Seen::Spoiled(outcome) => return Outcome { exit: Exit::Generic, ..outcome },
     }
     if let Err(outcome) = ask(resource, Export::Demote) {
         return outcome;

@@ -3,6 +3,7 @@
 //! Absolute times move from run to run; only ratios of one interleaved run count. The kernel's caches are dropped once,
 //! then warmed by running; a shell agent stands before each candidate, since the neighbour decides what is in the
 //! processor's caches. Medians.
+#![expect(clippy::cast_precision_loss, reason = "microseconds and faults of one process are far below 2^52")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,6 +78,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn inside(_: &Path) -> Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)?;
     let shell = |action: &str, name: &'static str, before: Option<&str>| Candidate {
         name,
         argv: vec![format!("{SHELL}/Dummy"), action.into()],
@@ -185,6 +187,8 @@ fn measure(argv: &[String], environment: &[(String, String)]) -> Result<Cost> {
         .status()
         .with_context(|| argv.join(" "))?;
     let wall = start.elapsed();
+    // A process that an action left to die on its own is part of its cost: it falls to us, and is waited for.
+    while nix::sys::wait::wait().is_ok() {}
     let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     if !matches!(status.code(), Some(0 | 7)) {
         bail!("{}: {status}", argv.join(" "));

@@ -127,6 +127,17 @@ impl<'a> Broker<'a> {
         Ok(())
     }
 
+    /// Notes that something is about to be done whose effects the host cannot know, so that a stop cannot be verified
+    /// without the plugin. An export that only looks leaves nothing.
+    fn leave_the_tracks(&mut self) -> Answer<()> {
+        let looks_only = matches!(self.export, Export::Monitor { .. } | Export::Validate);
+        if looks_only || self.record.untracked {
+            return Ok(());
+        }
+        self.record.untracked = true;
+        self.save().map_err(Error::Unavailable)
+    }
+
     fn binding(&self, label: &str, lifetime: Option<Lifetime>) -> Answer<&crate::policy::Program> {
         if self.pretend_nothing_is_installed {
             return Err(Error::Unavailable(format!("program {label}: the tester wants it missing")));
@@ -216,12 +227,7 @@ impl program::Host for Broker<'_> {
     fn run(&mut self, label: String, slots: Vec<Slot>, input: Option<Vec<u8>>) -> Answer<program::Output> {
         self.count("program.run", false)?;
         let permit = self.permit(&label, &slots, Some(Lifetime::Action))?;
-        let looks_only = matches!(self.export, Export::Monitor { .. } | Export::Validate);
-        if !looks_only && !self.record.untracked {
-            // What it leaves in the world is not known to the host, so a stop cannot be verified without the plugin.
-            self.record.untracked = true;
-            self.save().map_err(Error::Unavailable)?;
-        }
+        self.leave_the_tracks()?;
         permit.run(&self.record.instance, input, self.deadline.plugin)
     }
 
@@ -312,6 +318,10 @@ impl endpoint::Host for Broker<'_> {
         until: endpoint::Until,
     ) -> Answer<endpoint::Reply> {
         self.count("endpoint.exchange", false)?;
-        self.endpoint(&label, &slots)?.exchange(&send, &until)
+        let permit = self.endpoint(&label, &slots)?;
+        if !send.is_empty() {
+            self.leave_the_tracks()?;
+        }
+        permit.exchange(&send, &until)
     }
 }

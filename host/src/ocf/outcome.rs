@@ -73,7 +73,8 @@ impl Exit {
 /// what a probe mostly finds, and a failure to everybody else.
 pub fn was_failure(code: u8, is_probe: bool) -> bool {
     let good = [Exit::Success, Exit::Promoted, Exit::Degraded, Exit::DegradedPromoted];
-    !good.iter().any(|exit| exit.code() == code) && !(is_probe && code == Exit::NotRunning.code())
+    let not_there = is_probe && code == Exit::NotRunning.code();
+    !not_there && good.iter().all(|exit| exit.code() != code)
 }
 
 impl fmt::Display for Exit {
