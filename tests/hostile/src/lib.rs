@@ -1,10 +1,9 @@
-//! A plugin that does what no plugin should. Which misdeed, and in which action, its parameters say; in all other
-//! actions it behaves, so that the host can be seen to deal with exactly one thing.
+//! A plugin that does what no plugin should. Which misdeed, and in which export, its parameters say; in all others
+//! it behaves, so that the host can be seen to deal with exactly one thing.
 #![forbid(unsafe_code)]
 use std::hint::black_box;
 use std::time::Duration;
 
-use ocf_agent::instance::ActionName;
 use ocf_agent::program::Phase;
 use ocf_agent::{
     Agent, Choice, Failure, FailureKind, Health, Migration, Notification, Outcome, Parameters, Reload, Role, agent,
@@ -32,7 +31,7 @@ struct Hostile {
     /// The misdeed
     #[parameter(default = "nothing", reloadable)]
     r#do: Misdeed,
-    /// The export in which it is done, while the cluster asks for the action of that name
+    /// The export in which it is done
     #[parameter(default = "none", reloadable)]
     r#in: Place,
     /// Whether a daemon is started and stopped too
@@ -55,8 +54,10 @@ enum Misdeed {
     Exit,
     /// Ask for memory until there is no more.
     Allocate,
-    /// Call itself until the stack ends.
+    /// Call itself until its stack in memory ends.
     Recurse,
+    /// Call itself until the engine's stack ends.
+    Sink,
     /// Ask the host to wait, for ever, whatever it says.
     Sleep,
     /// Wait for ever by the standard library.
@@ -94,7 +95,7 @@ enum Place {
     Start,
     /// In stop.
     Stop,
-    /// In monitor, when the cluster asks for a monitor.
+    /// In a thorough monitor, which only the cluster asks for.
     Monitor,
     /// In every monitor, also those that the host asks for in other actions.
     EveryMonitor,
@@ -143,7 +144,7 @@ impl Agent for Hostile {
         Ok(state::delete(ROLE)?)
     }
     fn monitor(&self) -> Outcome<Health> {
-        if instance::action() == ActionName::Monitor {
+        if instance::check_level() > 0 {
             self.misbehave(Place::Monitor)?;
         }
         self.misbehave(Place::EveryMonitor)?;
@@ -211,6 +212,7 @@ impl Hostile {
             Misdeed::Exit => std::process::exit(0),
             Misdeed::Allocate => allocate(),
             Misdeed::Recurse => drop(black_box(recurse(0))),
+            Misdeed::Sink => drop(black_box(sink(black_box(1)))),
             Misdeed::Sleep => loop {
                 drop(clock::sleep(Duration::from_mins(1)));
             },
@@ -261,4 +263,10 @@ fn allocate() {
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     recurse(depth + 1) + black_box(frame)[1]
+}
+
+#[expect(unconditional_recursion, reason = "that is the misdeed")]
+fn sink(depth: u64) -> u64 {
+    let deeper = sink(black_box(depth + 1));
+    black_box(deeper) ^ depth
 }

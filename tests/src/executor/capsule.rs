@@ -78,8 +78,8 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
         .spawn()
         .context("the client")?;
     loop {
-        let (dead, status) =
-            rustix::process::waitpid(None, WaitOptions::empty()).context("waitpid")?.context("waitpid")?;
+        // Any child: what was orphaned in a process group of its own is inherited, and buried, too.
+        let (dead, status) = rustix::process::wait(WaitOptions::empty()).context("wait")?.context("wait")?;
         if dead == Pid::from_child(&client) {
             return match status.exit_status() {
                 Some(0) => Ok(()),

@@ -1,0 +1,171 @@
+//! The tools that come with Debian's Pacemaker and agents take the plugins for agents like any other.
+//!
+//! Without root or Pacemaker these tests say so and pass; with `CI=true` they fail instead.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ocf_wasm_tests::executor::{AGENTS, Executor, Setup, available};
+use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, plugin, policy_of, skip};
+
+const PLUGINS: [&str; 2] = ["dummy", "sample-tcp-server"];
+
+/// Whether capsules can be made here, and a tool is there; says aloud when not.
+fn room(tool: &str) -> bool {
+    static ROOM: OnceLock<Result<(), String>> = OnceLock::new();
+    if let Err(why) = ROOM.get_or_init(available) {
+        return skip(why);
+    }
+    ["/usr/sbin", "/usr/bin"].iter().any(|place| Path::new(place).join(tool).exists())
+        || skip(&format!("{tool} is missing (Debian: resource-agents, pacemaker-cli-utils)"))
+}
+
+/// A node with both plugins in a profile of metadata. The capsule ends first.
+struct Node {
+    executor: Executor,
+    _host: TestHost,
+}
+
+impl Node {
+    fn new(profile: &str) -> Self {
+        let host = TestHost::new();
+        for name in PLUGINS {
+            host.policy(&format!("ocf-wasm/{name}"), &policy_of(name));
+            host.add(&plugin(name), &["--profile", profile]);
+        }
+        let ours = [
+            ("etc", "/etc/ocf-wasm"),
+            ("lib", "/var/lib/ocf-wasm"),
+            ("cache", "/var/cache/ocf-wasm"),
+            ("run", "/run/ocf-wasm"),
+            ("passwd", "/etc/passwd"),
+            ("group", "/etc/group"),
+        ];
+        let mut binds: Vec<(PathBuf, PathBuf)> = ours
+            .iter()
+            .map(|(name, inside)| (host.path().join(name), inside.into()))
+            .filter(|(at, _)| at.exists())
+            .collect();
+        binds.push((dist().join("usr/libexec/ocf-wasm"), "/usr/libexec/ocf-wasm".into()));
+        let agents = host.path().join("resource.d");
+        let executor = Executor::start(Setup { binds: &binds, ..Setup::new(&agents) }).unwrap();
+        Self { executor, _host: host }
+    }
+
+    fn run(&self, argv: &[&str]) -> Ran {
+        finish(&mut self.executor.command(argv))
+    }
+
+    #[track_caller]
+    fn good(&self, argv: &[&str]) -> String {
+        let ran = self.run(argv);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        ran.stdout
+    }
+}
+
+#[test]
+fn ocf_tester_passes() {
+    if !room("ocf-tester") {
+        return;
+    }
+    let node = Node::new("1.0");
+    for name in PLUGINS {
+        let ran = node.run(&["ocf-tester", "-v", "-n", "tested", &format!("{AGENTS}/ocf-wasm/{name}")]);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("passed all tests"), "{ran:#?}");
+    }
+    let ran = node.run(&[
+        "ocf-tester",
+        "-n",
+        "tested",
+        "-o",
+        "port=5600",
+        "-o",
+        "greet=Good day to you!",
+        &format!("{AGENTS}/ocf-wasm/sample-tcp-server"),
+    ]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn crm_resource_lists_shows_and_validates() {
+    if !room("crm_resource") {
+        return;
+    }
+    let node = Node::new("1.1");
+    assert!(node.good(&["crm_resource", "--list-ocf-providers"]).lines().any(|line| line.trim() == "ocf-wasm"));
+    let listed = node.good(&["crm_resource", "--list-agents", "ocf:ocf-wasm"]);
+    let listed: Vec<&str> = listed.split_whitespace().collect();
+    assert_eq!(listed, PLUGINS);
+    for name in PLUGINS {
+        let shown = node.good(&["crm_resource", "--show-metadata", &format!("ocf:ocf-wasm:{name}")]);
+        let own = node.good(&[&format!("{AGENTS}/ocf-wasm/{name}"), "meta-data"]);
+        assert_eq!(shown.trim(), own.trim());
+    }
+    let validate = |name: &str, option: &str| {
+        let more = ["--validate", "--class", "ocf", "--provider", "ocf-wasm", "--agent", name, "--option", option];
+        node.run(&[&["crm_resource"][..], &more].concat())
+    };
+    for (name, option, good) in [
+        ("dummy", "fake=x", true),
+        ("dummy", "op_sleep=3", true),
+        ("dummy", "op_sleep=soon", false),
+        ("sample-tcp-server", "port=5678", true),
+        ("sample-tcp-server", "port=0", false),
+    ] {
+        let ran = validate(name, option);
+        assert_eq!(ran.code == 0, good, "{option}: {ran:#?}");
+    }
+}
+
+#[test]
+fn metadata_follows_the_published_schemas() {
+    if !room("xmllint") {
+        return;
+    }
+    const RELAX_NG: &str = "/usr/share/resource-agents/metadata.rng";
+    for profile in ["1.0", "1.1"] {
+        let node = Node::new(profile);
+        for name in PLUGINS {
+            let xml = node.good(&[&format!("{AGENTS}/ocf-wasm/{name}"), "meta-data"]);
+            let file = node.executor.inside("/run/metadata.xml");
+            std::fs::write(&file, &xml).unwrap();
+            let _ = node.good(&["xmllint", "--noout", "/run/metadata.xml"]);
+            // What is published there knows nothing of version 1.1 yet.
+            if profile == "1.0" {
+                let dtd = "/usr/share/resource-agents/ra-api-1.dtd";
+                let _ = node.good(&["xmllint", "--noout", "--dtdvalid", dtd, "/run/metadata.xml"]);
+                let _ = node.good(&["xmllint", "--noout", "--relaxng", RELAX_NG, "/run/metadata.xml"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn crm_resource_forces_actions_of_a_configured_resource() {
+    if !room("cibadmin") {
+        return;
+    }
+    let node = Node::new("1.1");
+    let cib = node.good(&["cibadmin", "--empty"]);
+    let resource = r#"<primitive id="web" class="ocf" provider="ocf-wasm" type="sample-tcp-server">
+        <instance_attributes id="web-a"><nvpair id="web-a-port" name="port" value="5700"/></instance_attributes>
+        <operations><op id="web-start" name="start" interval="0s" timeout="20s"/></operations></primitive>"#;
+    let cib = cib.replace("<resources/>", &format!("<resources>{resource}</resources>"));
+    assert!(cib.contains("nvpair"), "{cib}");
+    std::fs::write(node.executor.inside("/run/cib.xml"), cib).unwrap();
+    let force = |verb: &str| {
+        node.run(&["env", "CIB_file=/run/cib.xml", "crm_resource", &format!("--force-{verb}"), "--resource", "web"])
+    };
+    let validated = node.run(&["env", "CIB_file=/run/cib.xml", "crm_resource", "--validate", "--resource", "web"]);
+    assert_eq!(validated.code, 0, "{validated:#?}");
+    assert_ne!(force("check").code, 0);
+    for verb in ["start", "check", "stop", "stop"] {
+        let ran = force(verb);
+        assert_eq!(ran.code, 0, "{verb}: {ran:#?}");
+    }
+    assert_ne!(force("check").code, 0);
+}
