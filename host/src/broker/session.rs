@@ -164,9 +164,10 @@ fn end(pid: Pid) -> Option<WaitStatus> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        // Killed and not waited for: it holds nothing, and the answer is worth more than its burial.
+        // Waited for, though the answer is known: in a container nobody else may bury it.
         if let Some((pid, _)) = self.runner.take() {
             let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
         }
     }
 }
