@@ -219,7 +219,7 @@ pub fn promote(resource: &mut impl Resource) -> Outcome {
     if let Err(outcome) = ask(resource, Export::Promote) {
         return outcome;
     }
-    match wait_for(resource, "promoted", true, |seen| matches!(seen, Seen::Promoted)) {
+    match wait_for(resource, "promoted", false, |seen| matches!(seen, Seen::Promoted)) {
         Ok(()) => Outcome::of(Exit::Success),
         Err(outcome) => outcome,
     }
@@ -237,7 +237,7 @@ pub fn demote(resource: &mut impl Resource) -> Outcome {
     if let Err(outcome) = ask(resource, Export::Demote) {
         return outcome;
     }
-    match wait_for(resource, "demoted", true, |seen| matches!(seen, Seen::Running)) {
+    match wait_for(resource, "demoted", false, |seen| matches!(seen, Seen::Running)) {
         Ok(()) => Outcome::of(Exit::Success),
         Err(outcome) => outcome,
     }
@@ -274,10 +274,15 @@ pub fn migrate_from(resource: &mut impl Resource) -> Outcome {
 
 /// Answers a `reload-agent`.
 pub fn reload(resource: &mut impl Resource) -> Outcome {
+    match look(resource) {
+        Seen::Running | Seen::Promoted | Seen::Failing(_) => {}
+        Seen::NotRunning => return Outcome::because(Exit::Generic, "not running, so it cannot be reloaded"),
+        Seen::Spoiled(outcome) => return outcome,
+    }
     if let Err(outcome) = ask(resource, Export::Reload) {
         return outcome;
     }
-    done(wait_for(resource, "running", true, |seen| matches!(seen, Seen::Running | Seen::Promoted)))
+    done(wait_for(resource, "running", false, |seen| matches!(seen, Seen::Running | Seen::Promoted)))
 }
 
 /// Answers a `validate-all`. Below level 10 the node is not to be looked at, so what the plugin was refused counts for
@@ -349,7 +354,7 @@ fn ask(resource: &mut impl Resource, export: Export) -> Result<(), Outcome> {
 fn wait_for(
     resource: &mut impl Resource,
     what: &str,
-    give_up_when_ended: bool,
+    is_start: bool,
     wanted: impl Fn(&Seen) -> bool,
 ) -> Result<(), Outcome> {
     let mut pause = FIRST_PAUSE;
@@ -360,12 +365,18 @@ fn wait_for(
         }
         let why = match seen {
             Seen::Spoiled(outcome) => return Err(outcome),
+            // What is not granted or not installed will not be so in a second either.
+            Seen::Failing(failed)
+                if is_start && matches!(failed.kind, FailureKind::Permission | FailureKind::NotInstalled) =>
+            {
+                return Err(Outcome::because(exit_of_failure(failed.kind), &failed.reason));
+            }
             Seen::Failing(failed) => failed.reason,
             Seen::NotRunning => "monitor says that it does not run".to_owned(),
             Seen::Running => "monitor says that it runs unpromoted".to_owned(),
             Seen::Promoted => "monitor says that it is promoted".to_owned(),
         };
-        if give_up_when_ended && let Some(ended) = resource.tracked().ended {
+        if let Some(ended) = resource.tracked().ended {
             return Err(Outcome::because(Exit::Generic, &ended));
         }
         if !wait(resource, &mut pause) {

@@ -198,7 +198,13 @@ pub fn finish(command: &mut Command) -> Ran {
     };
     let took = began.elapsed();
     let code = status.code().unwrap_or_else(|| panic!("{what}: {status}: {}", text(&err)));
-    Ran { what, code, stdout: text(&out), stderr: text(&err), took }
+    // What the tool adds to an agent's standard error in a namespace of one user.
+    let stderr = text(&err);
+    let stderr = match stderr.split_once('\n') {
+        Some((first, rest)) if first.starts_with("note: without root") => rest.to_owned(),
+        _ => stderr,
+    };
+    Ran { what, code, stdout: text(&out), stderr, took }
 }
 
 /// A private root with what a test installed into it.

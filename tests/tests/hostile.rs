@@ -145,6 +145,14 @@ fn in_stop_of_what_nobody_started() {
 }
 
 #[test]
+fn in_stop_of_what_monitor_still_sees() {
+    let host = host();
+    let _ = expect(&action(&host, "start", "lie", "stop", "x"), 0, "");
+    let _ = expect(&action(&host, "stop", "lie", "stop", "x"), 1, "not stopped in time");
+    let _ = expect(&action(&host, "monitor", "lie", "stop", "x").recurring(), 0, "");
+}
+
+#[test]
 fn in_stop_with_a_last_resort() {
     let host = host();
     let flag = host.path().join("flag");

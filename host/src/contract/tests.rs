@@ -779,11 +779,14 @@ fn a_reload_is_verified_and_keeps_the_role() {
     for health in UP {
         let mut fake = Fake::recorded().monitors([healthy(health)]);
         assert_eq!(told(&reload(&mut fake)), OK, "{health:?}");
-        assert_eq!(fake.calls, ["reload", "monitor"], "{health:?}");
+        assert_eq!(fake.calls, ["monitor", "reload", "monitor"], "{health:?}");
     }
     let ended = Tracked { ended: Some("web exited 1".to_owned()), ..tracked(1, 0) };
-    let mut fake = Fake::recorded().tracks([ended]);
+    let mut fake = Fake::recorded().monitors([healthy(Health::Running), healthy(Health::NotRunning)]).tracks([ended]);
     assert_eq!(told(&reload(&mut fake)), (1, "web exited 1"));
+    let mut fake = Fake::recorded().monitors([healthy(Health::NotRunning)]);
+    assert_eq!(told(&reload(&mut fake)), (1, "not running, so it cannot be reloaded"));
+    assert_eq!(fake.calls, ["monitor"]);
 }
 
 #[test]
@@ -995,4 +998,11 @@ fn a_failed_teardown_leaves_the_last_resort() {
         .tears_down(Err("web does not end"))
         .last_resort(Ok(()));
     assert_eq!(told(&stop(&mut fake)), OK);
+}
+
+#[test]
+fn a_start_whose_monitor_is_denied_what_it_needs_ends_at_once_with_that() {
+    let mut fake = Fake::new().monitors([healthy(Health::NotRunning), failing(FailureKind::Permission)]);
+    assert_eq!(start(&mut fake).exit.code(), 4);
+    assert_eq!(fake.calls.iter().filter(|call| call.starts_with("monitor")).count(), 2);
 }

@@ -114,8 +114,22 @@ fn broken(error: &wasmtime::Error, said: &str) -> FromRunner {
     let cause = error.root_cause().to_string();
     FromRunner::Broken(match said.trim() {
         "" => cause,
-        said => said.replace("\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace", ""),
+        said => last_words(said),
     })
+}
+
+/// A panic of Rust's standard library names thread and place first; here the message comes first, since a reason is
+/// short.
+fn last_words(said: &str) -> String {
+    let said = said.replace("\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace", "");
+    let told = said.split_once(" panicked at ").and_then(|(_, rest)| rest.split_once(":\n"));
+    match told {
+        Some((place, message)) => {
+            let file = place.rsplit('/').next().unwrap_or(place);
+            format!("panic: {} ({file})", message.trim())
+        }
+        None => said,
+    }
 }
 
 /// Ends this process at once: nothing is flushed, nothing dropped.
