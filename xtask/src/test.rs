@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     must(sdk.args(dist::PLUGINS.iter().flat_map(|plugin| ["--package", plugin])).args(arguments))?;
     let mut outside = cargo(&["test", "--package", "ocf-wasm-tests"]);
     outside
-        .env("OCF_WASM_DIST", tree.join("usr"))
+        .env("OCF_WASM_DIST", &tree)
         .env("OCF_WASM_HOSTILE", target().join("wasm32-wasip2/guest/hostile_guest.wasm"));
     must(outside.args(arguments))?;
     if let Some(skipped) = skipped {
