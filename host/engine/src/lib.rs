@@ -51,3 +51,19 @@ pub fn configuration() -> Result<Config> {
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 #[cfg(all(feature = "compile", target_arch = "aarch64"))]
 const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+#[cfg(all(test, feature = "compile"))]
+mod tests {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_engine_changes_with_the_engine() {
+        let engine = wasmtime::Engine::new(&configuration().unwrap()).unwrap();
+        let mut hash = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hash);
+        // What matters changed: count the last number of ENGINE up, and put the new pair here.
+        assert_eq!((ENGINE, hash.finish()), ("wasmtime-48.0.8.1", 4_798_283_201_185_783_458));
+    }
+}
