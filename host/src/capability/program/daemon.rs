@@ -143,22 +143,27 @@ impl Daemon {
                 wait_until(until, || tree.members().is_empty());
             }
         }
-        let gone = wait_until(deadline.max(Instant::now() + Duration::from_millis(200)), || {
+        let kill_all = || {
             let members = tree.members();
             if !members.is_empty() {
                 tree.kill();
             }
             members.is_empty()
-        });
+        };
+        let killed = |until: Instant| wait_until(until, kill_all);
+        let mut gone = killed(deadline.max(Instant::now() + Duration::from_millis(200)));
+        // A keeper ends when it has nothing to wait for. One that does not may only now be about to start what it was
+        // told to by an action that was killed: it is held still, and what it has made is ended before it is.
+        if let Some(keeper) = self.keeper.filter(|_| gone)
+            && !wait_until(Instant::now() + GONE / 4, || kill_all() && !keeper.is_alive())
+        {
+            keeper.signal(Signal::SIGSTOP);
+            gone = killed(Instant::now() + GONE / 4);
+            keeper.signal(Signal::SIGKILL);
+        }
         if !gone {
             let left: Vec<String> = tree.members().iter().map(|id| id.pid.to_string()).collect();
             return Err(Error::Other(format!("program {label}: still there after SIGKILL: {}", left.join(", "))));
-        }
-        // The keeper has nothing to wait for any more; if it is stuck, it is not part of the resource.
-        if let Some(keeper) = self.keeper
-            && !wait_until(Instant::now() + GONE / 4, || !keeper.is_alive())
-        {
-            keeper.signal(Signal::SIGKILL);
         }
         tree.forget();
         let _ = std::fs::remove_file(path);
@@ -209,5 +214,33 @@ impl Permit {
             Err(crate::seam::Lost::TimedOut) => Err(Error::TimedOut),
             Err(_) => Err(other("keeper", &"ended without a word")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a process with this argument is there.
+    fn runs(argument: &str) -> bool {
+        let mark = format!("\0{argument}\0");
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .into_iter()
+            .any(|p| std::fs::read(p.path().join("cmdline")).is_ok_and(|c| String::from_utf8_lossy(&c).contains(&mark)))
+    }
+
+    #[test]
+    fn a_stop_waits_for_a_keeper_that_was_told_to_start_and_has_not_yet() {
+        // Busy without a child for a while, then a parent: a keeper whose broker was killed after it gave the word.
+        let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 317.25 & wait; i=0; while :; do :; done";
+        let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let keeper = ProcessId::now(child.id().cast_signed());
+        let daemon = Daemon { keeper, cgroup: None, since_boot_ns: 0 };
+        let stopped = daemon.stop("x", Path::new("/nonexistent/x"), &[], Instant::now() + Duration::from_secs(5));
+        let _ = child.kill();
+        let _ = child.wait();
+        assert_eq!(stopped, Ok(()));
+        assert!(!runs("317.25"), "what the keeper started after the stop looked is left");
     }
 }
