@@ -11,7 +11,7 @@ mod native;
 
 pub use digest::{Digest, is_digest};
 pub use generation::{Generation, Missing, Request, current, generation, generations, metadata_path};
-pub use native::{NativeError, compile_component, ensure as ensure_native, precompiled};
+pub use native::{NativeError, compile_component, ensure as ensure_native};
 
 use std::path::{Path, PathBuf};
 

@@ -74,11 +74,6 @@ fn load(component: &Digest) -> Option<&'static [u8]> {
     right.then_some(code)
 }
 
-/// Whether there is a file for this component that looks right from outside.
-pub fn precompiled(component: &Digest) -> bool {
-    path(component).is_file()
-}
-
 /// Returns the code of a component, compiling it if need be: once, however many ask.
 ///
 /// # Errors
