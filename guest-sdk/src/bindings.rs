@@ -21,6 +21,7 @@ pub mod agent {
         default_bindings_module: "ocf_agent::bindings::agent",
         additional_derives: [PartialEq, Eq],
         generate_all,
+        std_feature,
     });
 }
 
@@ -34,6 +35,7 @@ macro_rules! optional_export {
                 pub_export_macro: true,
                 export_macro_name: $export,
                 default_bindings_module: $path,
+                std_feature,
                 with: { "ocf:agent/types@0.1.0": crate::bindings::agent::ocf::agent::types },
             });
         }

@@ -1,5 +1,5 @@
 //! Time.
-use std::time::{Duration, SystemTime};
+use core::time::Duration;
 
 use crate::error::{About, Error};
 use crate::host::clock as host;
@@ -42,19 +42,15 @@ pub fn monotonic() -> Duration {
     Duration::from_millis(host::monotonic_ms())
 }
 
-/// The time of day as this node sees it. May jump: do not measure with it.
+/// The time of day as this node sees it, since 1970-01-01 00:00 UTC; zero before that. May jump: do not measure with
+/// it.
 ///
 /// ```
 /// # ocf_agent::fake::Node::new().install();
-/// assert!(ocf_agent::clock::wall() >= std::time::SystemTime::UNIX_EPOCH);
+/// let now = std::time::UNIX_EPOCH + ocf_agent::clock::wall();
+/// assert!(now >= std::time::UNIX_EPOCH);
 /// ```
-pub fn wall() -> SystemTime {
+pub fn wall() -> Duration {
     let wall = host::wall();
-    let seconds = Duration::from_secs(wall.seconds.unsigned_abs());
-    let whole = if wall.seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(seconds)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(seconds)
-    };
-    whole.map_or(SystemTime::UNIX_EPOCH, |t| t + Duration::from_nanos(wall.nanoseconds.into()))
+    u64::try_from(wall.seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, wall.nanoseconds))
 }

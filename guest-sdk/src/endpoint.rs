@@ -2,7 +2,10 @@
 //!
 //! Errors of all: `Denied` if the label is not granted; `Invalid` for slots that do not fit; `TimedOut` only at the
 //! deadline of the action.
-use std::fmt;
+use alloc::borrow::{Cow, ToOwned as _};
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
 
 pub use crate::bindings::agent::ocf::agent::endpoint::{Reach, Reply, Until};
 pub use crate::bindings::agent::ocf::agent::types::Slot;
@@ -143,7 +146,7 @@ impl Reply {
     /// assert_eq!(WEB.exchange(b"", Until::Closed)?.text(), "hello");
     /// # Ok::<(), ocf_agent::Error>(())
     /// ```
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+    pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.received)
     }
 }

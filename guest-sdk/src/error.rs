@@ -1,5 +1,6 @@
 //! What went wrong, in words for the operator and with the kind that decides how the cluster recovers.
-use std::fmt;
+use alloc::string::{String, ToString as _};
+use core::fmt;
 
 use crate::bindings::agent::ocf::agent::types;
 pub use crate::bindings::agent::ocf::agent::types::{Failure, FailureKind};
@@ -83,7 +84,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

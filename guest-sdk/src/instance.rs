@@ -1,7 +1,8 @@
 //! Which resource, which action, which node.
 //!
 //! All of it was read and checked by the host before the plugin started, costs nothing to ask for, and cannot fail.
-use std::time::Duration;
+use alloc::string::String;
+use core::time::Duration;
 
 pub use crate::bindings::agent::ocf::agent::instance::{ActionName, CloneFacts, Member, Moment, Move, Notice};
 use crate::host::instance as host;

@@ -1,6 +1,8 @@
 //! How the values that the operator set become the fields of the agent.
-use std::fmt;
-use std::time::Duration;
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
 
 /// The fields of an agent, read once for each action. Derive it.
 ///
@@ -207,7 +209,7 @@ parsed!(bool i8 i16 i32 i64 u8 u16 u32 u64);
 /// assert_eq!(port.to_string(), "5678");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Port(std::num::NonZeroU16);
+pub struct Port(core::num::NonZeroU16);
 
 impl Port {
     /// The number.
@@ -221,7 +223,7 @@ impl Port {
 }
 
 impl TryFrom<u16> for Port {
-    type Error = std::num::TryFromIntError;
+    type Error = core::num::TryFromIntError;
 
     fn try_from(number: u16) -> Result<Self, Self::Error> {
         number.try_into().map(Self)
@@ -262,7 +264,7 @@ pub mod generated {
     /// A parameter that may be missing.
     pub fn optional<T: Parameter>(name: &str) -> Option<T> {
         let text = crate::instance::parameter(name)?;
-        Some(T::from_text(&text).unwrap_or_else(|| panic!("parameter {name}: {text:?} is not of its type")))
+        Some(T::from_text(&text).unwrap_or_else(|| panic!("parameter {name}: `{text}` is not of its type")))
     }
 
     /// A parameter that the host never leaves out.

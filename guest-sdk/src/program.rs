@@ -3,8 +3,10 @@
 //! Errors of all: `Denied` if the label is not granted or its lifetime does not fit the call; `Unavailable` if the
 //! program is not there or not safe to run; `Invalid` for slots that do not fit; `TimedOut` after the binding's own
 //! limit or the deadline of the action.
-use std::borrow::Cow;
-use std::fmt;
+use alloc::borrow::{Cow, ToOwned as _};
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use core::fmt;
 
 pub use crate::bindings::agent::ocf::agent::program::{Condition, Output, Phase, SignalName};
 pub use crate::bindings::agent::ocf::agent::types::{ExitStatus, Slot};

@@ -5,6 +5,10 @@
 //!
 //! Errors of all: `Invalid` for a key or a size out of range, and for a change in `monitor` or `validate`;
 //! `Unavailable` if the notebook cannot be read or written.
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::error::{About, Cause, Error};
 use crate::host::state as host;
 

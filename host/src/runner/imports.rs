@@ -135,6 +135,11 @@ pub(super) fn link(linker: &mut Linker<Imports>, engine: &Engine, component: &Co
 impl types::Host for Imports {}
 
 impl log::Host for Imports {
+    fn panic(&mut self, text: String) {
+        self.keep(b"panic: ");
+        self.keep(text.as_bytes());
+    }
+
     fn log(&mut self, level: log::Level, text: String) {
         if self.channel.send(&FromRunner::Log(level, text)).is_err() {
             super::leave(super::ABANDONED);

@@ -1,7 +1,9 @@
 //! Dummy: a resource that runs while its flag is set, as `ocf:pacemaker:Dummy` is. For tests of a cluster.
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
-use std::time::Duration;
+use core::time::Duration;
 
+use ocf_agent::prelude::*;
 use ocf_agent::{Agent, Health, Migration, Outcome, Parameters, Reload, agent, clock, fail, instance, log, state};
 
 /// The key of the flag.

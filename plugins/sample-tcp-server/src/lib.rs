@@ -1,6 +1,8 @@
 //! A daemon that greets on TCP: started, stopped, and watched by its process tree and by what it says.
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 use ocf_agent::endpoint::Reach;
+use ocf_agent::prelude::*;
 use ocf_agent::program::Phase;
 use ocf_agent::{Agent, Health, Outcome, Parameters, Port, agent, fail, labels};
 
