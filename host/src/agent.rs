@@ -328,7 +328,7 @@ fn identity() -> Result<Option<user::User>, String> {
     if user::is_alone() {
         return Ok(None);
     }
-    let found = user::look_up(store::USER);
+    let found = user::account(store::USER);
     found
         .map(Some)
         .ok_or_else(|| format!("there is no user {}: run systemd-sysusers or `ocf-wasm install` again", store::USER))

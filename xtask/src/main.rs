@@ -58,7 +58,7 @@ fn target() -> PathBuf {
 
 /// The triple of this machine.
 fn triple() -> String {
-    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }
 
 /// A cargo command in the checkout.

@@ -9,18 +9,20 @@ use anyhow::{Result, bail};
 const PACKAGES: [&str; 6] =
     ["pacemaker", "pacemaker-cli-utils", "pacemaker-resource-agents", "resource-agents", "libxml2-utils", "iproute2"];
 
-/// Installs the target that plugins are built for.
+/// Installs the targets that plugins and the agent are built for.
 ///
 /// # Errors
 /// If rustup cannot.
-pub(crate) fn plugin_target() -> Result<()> {
-    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
-    match listed {
-        Ok(output) if String::from_utf8_lossy(&output.stdout).lines().any(|t| t == "wasm32-wasip2") => Ok(()),
-        Ok(_) => super::run(Command::new("rustup").args(["target", "add", "wasm32-wasip2"])),
-        // A toolchain without rustup brings its targets itself; cargo says so if it does not.
-        Err(_) => Ok(()),
+pub(crate) fn targets() -> Result<()> {
+    // A toolchain without rustup brings its targets itself; cargo says so if it does not.
+    let Ok(listed) = Command::new("rustup").args(["target", "list", "--installed"]).output() else { return Ok(()) };
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    for target in ["wasm32-wasip2", &super::triple()] {
+        if !listed.lines().any(|line| line == target) {
+            super::run(Command::new("rustup").args(["target", "add", target]))?;
+        }
     }
+    Ok(())
 }
 
 /// Installs Debian's packages for the tests. Returns what is missing and cannot be had.

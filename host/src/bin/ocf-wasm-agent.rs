@@ -1,15 +1,22 @@
 //! What Pacemaker runs: `/usr/lib/ocf/resource.d/PROVIDER/TYPE ACTION`, a symbolic link to this binary.
+#![no_main]
 
 use ocf_wasm::{agent, capability::program::keeper, ocf::Request, report, sys};
 
-fn main() {
+ocf_wasm::entry!(agent);
+
+/// musl's own is slower, and maps memory in small pieces: page faults are what an action costs.
+#[global_allocator]
+static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+fn agent(arguments: Vec<std::ffi::OsString>) {
     let start = std::time::Instant::now();
     sys::fd::open_standard();
     sys::fork::ignore_broken_pipes();
-    if std::env::args_os().next().is_some_and(|name| name == keeper::NAME) {
+    if arguments.first().is_some_and(|name| name == keeper::NAME) {
         keeper::main();
     }
-    let request = Request::read(std::env::args_os(), std::env::vars_os(), agent::host_name);
+    let request = Request::read(arguments, std::env::vars_os(), agent::host_name);
     let (prefix, outcome) = match request {
         Ok(request) => (request.reason_prefix.clone(), agent::perform(&request, start)),
         Err(unreadable) => ("ocf-exit-reason:".to_owned(), agent::unreadable(&unreadable)),

@@ -68,7 +68,7 @@ fn wrong(path: &Path, in_place: bool) -> Option<String> {
 
 fn layers() -> Vec<(&'static str, String)> {
     let alone = crate::sys::user::is_alone();
-    let user = match crate::sys::user::look_up(store::USER) {
+    let user = match crate::sys::user::account(store::USER) {
         _ if alone => "one user only: plugins and programs run as you".to_owned(),
         Some(user) => format!("plugins run as {} ({})", store::USER, user.uid),
         None => format!("there is no user {}: `ocf-wasm install` makes it", store::USER),

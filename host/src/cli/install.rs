@@ -185,7 +185,7 @@ fn differences(old: &Description, new: &Description) -> Vec<String> {
 
 /// Makes the user that runner and compiler become, where a package has not done it.
 fn make_user() -> Result<()> {
-    if crate::sys::user::is_alone() || crate::sys::user::look_up(store::USER).is_some() {
+    if crate::sys::user::is_alone() || crate::sys::user::account(store::USER).is_some() {
         return Ok(());
     }
     let made = Command::new("useradd")

@@ -63,7 +63,7 @@ pub(super) fn enter(root: &Path) -> Result<()> {
     if let Some(libexec) = libexec {
         bind(&libexec, Path::new(crate::store::LIBEXEC))?;
     }
-    if is_root && crate::sys::user::look_up(crate::store::USER).is_none() {
+    if is_root && crate::sys::user::account(crate::store::USER).is_none() {
         invent_user(&root)?;
     }
     Ok(())

@@ -106,7 +106,7 @@ impl Record {
     /// Makes a record of this boot.
     pub fn new(instance: &str, state: State) -> Self {
         Self {
-            boot: super::boot_identity(),
+            boot: super::boot_identity().to_owned(),
             instance: instance.to_owned(),
             state,
             pins: None,

@@ -237,7 +237,7 @@ impl Place {
         match self.owner.as_deref() {
             None => Ok(()),
             Some("root") if crate::sys::trusted::is_root(facts.st_uid) => Ok(()),
-            Some(owner) if crate::sys::user::look_up(owner).is_some_and(|u| u.uid == facts.st_uid) => Ok(()),
+            Some(owner) if crate::sys::user::account(owner).is_some_and(|u| u.uid == facts.st_uid) => Ok(()),
             Some(owner) => Err(format!("does not belong to {owner}")),
         }
     }

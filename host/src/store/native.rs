@@ -182,7 +182,7 @@ pub fn compile_component(component: File, describe_only: bool, deadline: Instant
     }
     if !crate::sys::user::is_alone() && nix::unistd::geteuid().is_root() {
         // Before the first install there is only nobody: as good for looking, since nothing is written.
-        let user = crate::sys::user::look_up(USER).or_else(|| crate::sys::user::look_up("nobody"));
+        let user = crate::sys::user::account(USER).or_else(|| crate::sys::user::account("nobody"));
         let user = user.ok_or_else(|| failed(&format!("there is no user {USER}: run systemd-sysusers")))?;
         command.uid(user.uid).gid(user.gid);
     }

@@ -15,8 +15,8 @@ pub fn answer_after(wait: Duration, status: i32, line: String) {
     STATUS.store(status, Ordering::SeqCst);
     let interval = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let value = libc::timeval {
-        tv_sec: libc::time_t::try_from(wait.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_usec: libc::suseconds_t::from(wait.subsec_micros()).max(1),
+        tv_sec: i32::try_from(wait.as_secs()).unwrap_or(i32::MAX).into(),
+        tv_usec: wait.subsec_micros().max(1).into(),
     };
     let timer = libc::itimerval { it_interval: interval, it_value: value };
     let handler: extern "C" fn(libc::c_int) = answer;

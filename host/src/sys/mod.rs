@@ -4,6 +4,7 @@
 
 pub mod alarm;
 pub mod clock;
+pub mod entry;
 pub mod exec;
 pub mod exit;
 pub mod fd;
@@ -11,5 +12,6 @@ pub mod fork;
 pub mod memory;
 pub mod process;
 pub mod random;
+pub mod small;
 pub mod trusted;
 pub mod user;

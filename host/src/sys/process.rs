@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,7 @@ pub fn open(pid: i32) -> Option<OwnedFd> {
 
 /// Reads one line of the process table.
 pub fn entry(pid: i32) -> Option<Entry> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = super::small::read(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
     // The name stands in parentheses and may contain anything, so count from the last one.
     let rest: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
     let number = |index: usize| rest.get(index)?.parse::<i32>().ok();

@@ -17,30 +17,35 @@ pub struct User {
 
 /// Looks a user up in /etc/passwd and /etc/group; a decimal number stands for itself, with the group of that number.
 pub fn look_up(name: &str) -> Option<User> {
-    if let Ok(number) = name.parse::<u32>() {
-        return Some(User { uid: number, gid: number, groups: vec![number], home: "/".to_owned() });
-    }
-    let passwd = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
-    let line: Vec<&str> =
-        passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|l| l.first() == Some(&name))?;
-    let (uid, gid) = (line.get(2)?.parse().ok()?, line.get(3)?.parse().ok()?);
-    let mut groups = vec![gid];
+    let mut user = account(name)?;
     for line in std::fs::read_to_string("/etc/group").unwrap_or_default().lines() {
         let fields: Vec<&str> = line.split(':').collect();
         if let (Some(Ok(number)), Some(members)) = (fields.get(2).map(|n| n.parse()), fields.get(3))
             && members.split(',').any(|member| member == name)
-            && !groups.contains(&number)
+            && !user.groups.contains(&number)
         {
-            groups.push(number);
+            user.groups.push(number);
         }
     }
-    Some(User { uid, gid, groups, home: (*line.get(5)?).to_owned() })
+    Some(user)
+}
+
+/// Looks a user up as [`look_up`] does, with the primary group only.
+pub fn account(name: &str) -> Option<User> {
+    if let Ok(number) = name.parse::<u32>() {
+        return Some(User { uid: number, gid: number, groups: vec![number], home: "/".to_owned() });
+    }
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = passwd.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let fields: Vec<&str> = line.split(':').collect();
+    let (uid, gid) = (fields.get(1)?.parse().ok()?, fields.get(2)?.parse().ok()?);
+    Some(User { uid, gid, groups: vec![gid], home: (*fields.get(4)?).to_owned() })
 }
 
 /// Whether this process lives in a user namespace that knows one user only, as a person without root makes it. There
 /// nobody can become anybody else, and what belongs to root outside shows as the overflow user's.
 pub fn is_alone() -> bool {
-    std::fs::read_to_string("/proc/self/uid_map")
+    super::small::read(Path::new("/proc/self/uid_map"))
         .is_ok_and(|map| map.split_whitespace().nth(2).is_some_and(|count| count == "1"))
 }
 
