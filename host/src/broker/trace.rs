@@ -47,6 +47,47 @@ impl Trace {
         let Some(file) = &mut self.file else { return };
         let at = self.start.elapsed().as_secs_f64() * 1000.0;
         let took = took.map(|t| format!("  ({:.2} ms)", t.as_secs_f64() * 1000.0)).unwrap_or_default();
-        let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(text, LINE_BYTES));
+        let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(&readable(text), LINE_BYTES));
+    }
+}
+
+/// Shows lists of bytes as text, as a person would write them.
+fn readable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, list)) = rest.split_once('[') {
+        shown.push_str(before);
+        let bytes = list.split_once(']').and_then(|(list, after)| {
+            let bytes: Option<Vec<u8>> = list.split(", ").map(|number| number.parse().ok()).collect();
+            Some((bytes?, after))
+        });
+        match bytes {
+            Some((bytes, after)) => {
+                shown.push_str(&format!("b\"{}\"", bytes.escape_ascii()));
+                rest = after;
+            }
+            None => {
+                shown.push('[');
+                rest = list;
+            }
+        }
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_bytes_as_text_and_leaves_the_rest() {
+        for (raw, shown) in [
+            ("set { value: [111, 107, 10] } -> Ok(())", r#"set { value: b"ok\n" } -> Ok(())"#),
+            ("run { slots: [], input: Some([34]) }", r#"run { slots: [], input: Some(b"\"") }"#),
+            ("slots: [Slot { name: \"a\" }, [7]]", r#"slots: [Slot { name: "a" }, b"\x07"]"#),
+            ("[300], [1, x", "[300], [1, x"),
+        ] {
+            assert_eq!(readable(raw), shown);
+        }
     }
 }
