@@ -307,7 +307,9 @@ struct Failed {
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
-        Self { kind: failure.kind, reason: failure.reason, is_of_host: false }
+        let is_mute = failure.reason.trim().is_empty();
+        let reason = if is_mute { "the plugin failed and gave no reason".to_owned() } else { failure.reason };
+        Self { kind: failure.kind, reason, is_of_host: false }
     }
 }
 

@@ -71,6 +71,7 @@ fn in_start() {
     for (misdeed, code, reason) in [
         ("lines", 1, "first | ocf-exit-reason;second | \\u{1b}[31mthird\\u{0}"),
         ("long", 1, "cause first, then much more"),
+        ("silent", 1, "the plugin failed and gave no reason"),
         ("ungranted", 4, "program secret"),
         ("misuse", 4, "program daemon"),
         ("lie", 1, "not running in time"),
@@ -100,6 +101,7 @@ fn in_monitor() {
     for (misdeed, code, reason) in [
         ("lines", 1, "first | ocf-exit-reason;second"),
         ("long", 1, "cause first"),
+        ("silent", 1, "gave no reason"),
         ("scribble", 1, "changes nothing"),
         ("forge", 0, ""),
         ("flood", 0, ""),
