@@ -354,18 +354,22 @@ fn is_exported(action: Action, plan: &Plan) -> bool {
 /// Checks parameters: without root and below level 10 by the metadata alone, else with the plugin too.
 fn validate_all(request: &Request, log: &Log, start: Instant, is_root: bool) -> Outcome {
     let deadline = deadline(request, Action::ValidateAll, start);
-    let checked = plan::installed(&request.agent)
-        .and_then(|(_, generation)| plan::parameters(&generation.description, request, log));
-    if let Err(refusal) = checked {
-        return plan::answer(&refusal, request, false, log);
-    }
+    let (number, generation) = match plan::installed(&request.agent) {
+        Ok(found) => found,
+        Err(refusal) => return plan::answer(&refusal, request, false, log),
+    };
     if !is_root {
-        return Outcome::of(Exit::Success);
+        return match plan::parameters(&generation.description, request, log) {
+            Ok(_) => Outcome::of(Exit::Success),
+            Err(refusal) => plan::answer(&refusal, request, false, log),
+        };
     }
     let is_deep = request.check_level >= 10;
-    let plan = match plan::today(request, log, deadline.plugin) {
+    let plan = match plan::of(number, &generation, request, log, deadline.plugin) {
         Ok(plan) => plan,
-        Err(refusal) if is_deep => return plan::answer(&refusal, request, false, log),
+        Err(refusal) if is_deep || matches!(refusal, Refusal::Parameters(_)) => {
+            return plan::answer(&refusal, request, false, log);
+        }
         // Below level 10 no policy is needed; a plugin that cannot be loaded will say so at its start.
         Err(_) => return Outcome::of(Exit::Success),
     };

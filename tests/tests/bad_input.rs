@@ -318,6 +318,20 @@ fn what_callers_add_is_tolerated() {
 }
 
 #[test]
+fn what_is_unknown_is_logged_once() {
+    let host = TestHost::with(&["dummy"]);
+    for (number, action) in ["validate-all", "start", "monitor", "reload-agent", "stop"].into_iter().enumerate() {
+        let log = host.path().join(format!("log-{number}"));
+        let call = host.call(DUMMY).argument(action).instance("x").variable("HA_LOGFILE", &log);
+        let _ = call.variable("OCF_RESKEY_colour", "red").is(0);
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        // Monitor and stop use what was recorded, and the record has no colour.
+        let expected = usize::from(!matches!(action, "monitor" | "stop"));
+        assert_eq!(text.matches("parameter colour is unknown").count(), expected, "{action}: {text}");
+    }
+}
+
+#[test]
 fn metadata_to_nobody_is_a_failure() {
     let host = TestHost::with(&["dummy"]);
     let _ = host.call(DUMMY).argument("meta-data").before("exec 1>/dev/full").is(1).says("standard output");
