@@ -174,6 +174,11 @@ impl Ran {
 
 /// Runs a command to its end; its output goes to files, so that a daemon that keeps them open keeps nobody waiting.
 pub fn finish(command: &mut Command) -> Ran {
+    finish_within(command, LIMIT)
+}
+
+/// Runs a command that may take longer than others to its end.
+pub fn finish_within(command: &mut Command, limit: Duration) -> Ran {
     let what = format!("{command:?}");
     let scratch = tempfile::tempdir().unwrap();
     let (out, err) = (scratch.path().join("out"), scratch.path().join("err"));
@@ -189,10 +194,10 @@ pub fn finish(command: &mut Command) -> Ran {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if began.elapsed() > LIMIT {
+        if began.elapsed() > limit {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("{what}: no end after {LIMIT:?}: {}{}", text(&out), text(&err));
+            panic!("{what}: no end after {limit:?}: {}{}", text(&out), text(&err));
         }
         std::thread::sleep(Duration::from_millis(1));
     };

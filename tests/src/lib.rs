@@ -1,4 +1,7 @@
-//! What the tests share: rooms in which the binaries meet the real Pacemaker, and private roots to try them in.
+//! What the tests share: rooms in which the binaries meet the real Pacemaker, private roots to try them in, and the
+//! checkout as text.
 
+pub mod document;
 pub mod executor;
 pub mod host;
+pub mod source;
