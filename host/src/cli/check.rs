@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::Format;
-use crate::capability::program::tree;
+use crate::capability::program::{self, tree};
 use crate::policy::{self, Policy, Refused};
 use crate::store::{self, install};
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit status: 0 all right, 1 something is refused.")]
+#[command(
+    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml\n\nExit status: 0 all right, 1 something is refused, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for."
+)]
 pub(super) struct Arguments {
     /// Policy files; those of all installed agents if none is named
     policies: Vec<PathBuf>,
@@ -49,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What is wrong with a policy. One in its place must also be safe there.
+/// What is wrong with a policy. One in its place must also be safe there, and what it names must be on this node.
 fn wrong(path: &Path, in_place: bool) -> Option<String> {
     let text = if in_place {
         match policy::load(path) {
@@ -63,7 +65,13 @@ fn wrong(path: &Path, in_place: bool) -> Option<String> {
             Err(error) => return Some(format!("{}: {error}", path.display())),
         }
     };
-    Policy::parse(&text, path).err().map(|diagnostic| diagnostic.to_string())
+    let policy = match Policy::parse(&text, path) {
+        Ok(policy) => policy,
+        Err(diagnostic) => return Some(diagnostic.to_string()),
+    };
+    let programs = policy.programs.iter().filter(|_| in_place);
+    let lacking: Vec<String> = programs.flat_map(|(label, program)| program::lacking(program, label)).collect();
+    (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")))
 }
 
 fn layers() -> Vec<(&'static str, String)> {

@@ -9,6 +9,9 @@ use super::Format;
 use crate::store::install;
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ocf-wasm inspect sample-tcp-server.wasm\n  ocf-wasm inspect sample-tcp-server.wasm -o json\n\nThe component is read and not run; nothing is installed."
+)]
 pub(super) struct Arguments {
     /// The component
     component: PathBuf,

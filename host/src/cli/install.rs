@@ -86,6 +86,13 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         ProfileName::V1_0 => Profile::V1_0,
         ProfileName::V1_1 => Profile::V1_1,
     };
+    if arguments.dry_run && format == Format::Json {
+        super::json(&serde_json::json!({
+            "agent": agent.to_string(), "version": examined.description.version,
+            "digest": examined.digest.to_string(), "not_granted": asked,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.dry_run {
         println!("would install {agent} {} ({})", examined.description.version, examined.digest.short());
         return Ok(ExitCode::SUCCESS);

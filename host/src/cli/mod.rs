@@ -56,6 +56,7 @@ enum Verb {
     /// Take an agent away; refuses while an instance of it runs here
     Remove(remove::Arguments),
     /// What is installed, and which instances this node knows
+    #[command(after_help = "Examples:\n  ocf-wasm list\n  ocf-wasm list -o json")]
     List,
     /// What is in a component: name, parameters, imports, and what it asks for
     Inspect(inspect::Arguments),
@@ -106,7 +107,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
     match verb {
         Verb::Install(a) => must_be_root().and_then(|()| install::run(&a, format)),
         Verb::Rollback(a) => must_be_root().and_then(|()| rollback::run(&a, format)),
-        Verb::Remove(a) => must_be_root().and_then(|()| remove::run(&a)),
+        Verb::Remove(a) => must_be_root().and_then(|()| remove::run(&a, format)),
         Verb::List => list::run(format),
         Verb::Inspect(a) => inspect::run(&a, format),
         Verb::Suggest(a) => suggest::run(&a),

@@ -4,29 +4,32 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use super::Format;
 use crate::instance::{self, Found};
+use crate::ocf::description::AgentName;
 use crate::store::install;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "A missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does."
+    after_help = "Example:\n  ocf-wasm remove ocf-wasm/dummy\n\nA missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does."
 )]
 pub(super) struct Arguments {
     /// PROVIDER/TYPE
-    agent: String,
+    #[arg(value_parser = super::agent_name)]
+    agent: AgentName,
     /// Remove it although instances run: the agent's file stays, stops them, and starts nothing
     #[arg(long)]
     force: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let agent = super::agent_name(&arguments.agent)?;
-    if !install::is_there(&agent) {
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    let agent = &arguments.agent;
+    if !install::is_there(agent) {
         bail!("{agent} is not installed on this node");
     }
     let active: Vec<String> = instance::list()
         .into_iter()
-        .filter(|(name, ..)| *name == agent)
+        .filter(|(name, ..)| name == agent)
         .filter(|(_, _, directory)| match directory.record() {
             Found::Record(record) => record.state.is_active(),
             Found::Unknown(_) => true,
@@ -40,8 +43,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             active.join(", ")
         );
     }
-    install::remove(&agent, !active.is_empty())?;
-    if active.is_empty() {
+    install::remove(agent, !active.is_empty())?;
+    if format == Format::Json {
+        super::json(&serde_json::json!({ "agent": agent.to_string(), "stays_to_stop": active }))?;
+    } else if active.is_empty() {
         println!("removed {agent}; its policy and its generations stay");
     } else {
         println!("removed {agent}; its file stays to stop {}, then remove it again", active.join(", "));

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 
 use super::{Format, repin};
+use crate::ocf::description::AgentName;
 use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  ocf-wasm rollback ocf-wasm/dummy\n  ocf-wasm rollback ocf-wasm/dummy --to 3")]
 pub(super) struct Arguments {
     /// PROVIDER/TYPE
-    agent: String,
+    #[arg(value_parser = super::agent_name)]
+    agent: AgentName,
     /// The generation to go to; the one before the current one if not given
     #[arg(long, value_name = "N")]
     to: Option<u32>,
@@ -21,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
-    let agent = super::agent_name(&arguments.agent)?;
+    let agent = arguments.agent.clone();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let current = store::current(&agent).with_context(|| format!("{agent} is not installed on this node"))?;
     let known = store::generations(&agent);

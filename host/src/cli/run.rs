@@ -16,12 +16,13 @@ use crate::store::{self, install};
 )]
 pub(super) struct Arguments {
     /// A component (installed in the private root first), or PROVIDER/TYPE of one that is there
-    agent: String,
+    #[arg(value_parser = subject)]
+    agent: Subject,
     /// start, stop, monitor, promote, demote, notify, `migrate_to`, `migrate_from`, reload-agent, validate-all, meta-data
     action: String,
     /// A parameter
-    #[arg(short, long = "param", value_name = "NAME=VALUE")]
-    parameters: Vec<String>,
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// The policy; the one in the private root if not given
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -29,11 +30,11 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "try")]
     instance: String,
     /// Interval of a recurring monitor, such as 10s; without it a monitor is a probe
-    #[arg(long, value_name = "TIME")]
-    interval: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    interval: Option<u64>,
     /// How long the action may take
-    #[arg(long, default_value = "20s", value_name = "TIME")]
-    timeout: String,
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = milliseconds)]
+    timeout: u64,
     /// How thorough monitor and validate-all are
     #[arg(long, value_name = "N")]
     level: Option<u8>,
@@ -44,17 +45,36 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn absolute(self) -> Result<Self> {
-        let agent = match self.component() {
-            true => std::path::absolute(&self.agent)?.to_string_lossy().into_owned(),
-            false => self.agent.clone(),
+        let agent = match self.agent {
+            Subject::Component(path) => Subject::Component(std::path::absolute(path)?),
+            agent @ Subject::Agent(_) => agent,
         };
         let policy = self.policy.as_ref().map(std::path::absolute).transpose()?;
         Ok(Self { agent, policy, ..self })
     }
+}
 
-    fn component(&self) -> bool {
-        Path::new(&self.agent).extension().is_some_and(|e| e.eq_ignore_ascii_case("wasm"))
-    }
+/// What acts.
+#[derive(Clone)]
+enum Subject {
+    /// A file, to be installed first.
+    Component(PathBuf),
+    /// Something installed.
+    Agent(AgentName),
+}
+
+fn subject(text: &str) -> Result<Subject> {
+    let is_file = Path::new(text).extension().is_some_and(|end| end.eq_ignore_ascii_case("wasm"));
+    if is_file { Ok(Subject::Component(text.into())) } else { super::agent_name(text).map(Subject::Agent) }
+}
+
+fn parameter(text: &str) -> Result<(String, String)> {
+    let (name, value) = text.split_once('=').context("NAME=VALUE is expected")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn milliseconds(text: &str) -> Result<u64> {
+    duration_ms(text).context("a time such as 500ms, 10s or 2min is expected")
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -62,10 +82,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if crate::sys::user::is_alone() {
         eprintln!("note: without root all runs as you, and daemons are tracked by descent only");
     }
-    let agent = if arguments.component() {
-        install_here(Path::new(&arguments.agent))?
-    } else {
-        super::agent_name(&arguments.agent)?
+    let agent = match &arguments.agent {
+        Subject::Component(file) => install_here(file)?,
+        Subject::Agent(name) => name.clone(),
     };
     if let Some(policy) = &arguments.policy {
         let text = std::fs::read(policy).with_context(|| policy.display().to_string())?;
@@ -77,15 +96,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if !file.exists() {
         bail!("{agent} is not installed in this root: name its component, FILE.wasm");
     }
-    let ms = |text: &str| duration_ms(text).with_context(|| format!("`{text}` is not a time such as 10s"));
     let mut command = Command::new(&file);
     command.arg(&arguments.action).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
     command.env("OCF_ROOT", "/usr/lib/ocf").env("OCF_RA_VERSION_MAJOR", "1").env("OCF_RA_VERSION_MINOR", "1");
     command.env("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:").env("OCF_RESOURCE_INSTANCE", &arguments.instance);
     command.env("OCF_RESOURCE_TYPE", &agent.kind).env("OCF_RESOURCE_PROVIDER", &agent.provider);
-    command.env("OCF_RESKEY_CRM_meta_timeout", ms(&arguments.timeout)?.to_string());
-    if let Some(interval) = &arguments.interval {
-        command.env("OCF_RESKEY_CRM_meta_interval", ms(interval)?.to_string());
+    command.env("OCF_RESKEY_CRM_meta_timeout", arguments.timeout.to_string());
+    if let Some(interval) = arguments.interval {
+        command.env("OCF_RESKEY_CRM_meta_interval", interval.to_string());
     }
     if let Some(level) = arguments.level {
         command.env("OCF_CHECK_LEVEL", level.to_string());
@@ -93,9 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.trace {
         command.env("OCF_TRACE_RA", "1").env("OCF_TRACE_FILE", "/dev/stderr");
     }
-    for parameter in &arguments.parameters {
-        let (name, value) =
-            parameter.split_once('=').with_context(|| format!("-p {parameter}: NAME=VALUE is expected"))?;
+    for (name, value) in &arguments.parameters {
         command.env(format!("OCF_RESKEY_{name}"), value);
     }
     let status = command.status().with_context(|| file.display().to_string())?;

@@ -12,6 +12,9 @@ use crate::ocf::outcome::was_failure;
 use crate::seam::program::Phase;
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots."
+)]
 pub(super) struct Arguments {
     /// The instance: the resource's name in the cluster
     instance: String,
@@ -21,7 +24,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let found: Vec<_> = instance::list().into_iter().filter(|(_, name, _)| *name == arguments.instance).collect();
     if found.is_empty() {
         let known: Vec<String> = instance::list().into_iter().map(|(_, name, _)| name).collect();
-        bail!("no instance {} is known on this node since it booted (known: {})", arguments.instance, known.join(", "));
+        let known = if known.is_empty() { "none is".to_owned() } else { format!("known: {}", known.join(", ")) };
+        bail!("no instance {} is known on this node since it booted ({known})", arguments.instance);
     }
     for (agent, instance, directory) in found {
         let actions = History::of(&directory).last();

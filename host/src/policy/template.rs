@@ -105,7 +105,15 @@ pub enum Unfit {
 impl Template {
     /// Whether nothing has to be known to fill it in.
     pub fn is_literal(&self) -> bool {
-        matches!(self.source, Source::Literal(_))
+        self.as_literal().is_some()
+    }
+
+    /// Returns the value, if nothing has to be known to fill it in.
+    pub fn as_literal(&self) -> Option<&str> {
+        match &self.source {
+            Source::Literal(text) => Some(text),
+            Source::Open(..) => None,
+        }
     }
 
     fn literal(text: &str) -> Self {

@@ -83,23 +83,8 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
             environment.push(format!("{variable}={value}"));
         }
     }
-    let file = crate::sys::trusted::open_program(Path::new(&path)).map_err(|error| {
-        let text = match error.kind() {
-            ErrorKind::PermissionDenied => format!("program {label}: not safe to run: {error}"),
-            ErrorKind::NotFound => format!("program {label}: {path} is not there"),
-            _ => format!("program {label}: {path}: {error}"),
-        };
-        Error::Unavailable(text)
-    })?;
-    let user = if user::is_alone() {
-        None
-    } else {
-        let found = user::look_up(&name);
-        Some(
-            found
-                .ok_or_else(|| Error::Unavailable(format!("program {label}: there is no user {name} on this node")))?,
-        )
-    };
+    let file = open(label, &path).map_err(Error::Unavailable)?;
+    let user = look_up(label, &name).map_err(Error::Unavailable)?;
     Ok(Permit {
         label: label.to_owned(),
         file,
@@ -109,6 +94,30 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
         input: program.input,
         timeout: program.timeout_ms.map(Duration::from_millis),
     })
+}
+
+/// What a binding names and this node lacks, as far as nothing has to be known of an instance.
+pub fn lacking(program: &Program, label: &str) -> Vec<String> {
+    let file = program.program.as_literal().and_then(|path| open(label, path).err());
+    let user = program.user.as_literal().and_then(|name| look_up(label, name).err());
+    file.into_iter().chain(user).collect()
+}
+
+fn open(label: &str, path: &str) -> Result<OwnedFd, String> {
+    crate::sys::trusted::open_program(Path::new(path)).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => format!("program {label}: not safe to run: {error}"),
+        ErrorKind::NotFound => format!("program {label}: {path} is not there"),
+        _ => format!("program {label}: {path}: {error}"),
+    })
+}
+
+/// Whom a program runs as; none in a namespace of one user.
+fn look_up(label: &str, name: &str) -> Result<Option<User>, String> {
+    if user::is_alone() {
+        return Ok(None);
+    }
+    let found = user::look_up(name);
+    found.map(Some).ok_or_else(|| format!("program {label}: there is no user {name} on this node"))
 }
 
 /// The policy and the environment allow no NUL, so none is lost here.
