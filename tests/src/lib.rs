@@ -4,4 +4,5 @@
 pub mod document;
 pub mod executor;
 pub mod host;
+pub mod process;
 pub mod source;

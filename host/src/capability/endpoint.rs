@@ -7,8 +7,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::policy::Endpoint;
-use crate::policy::template::{Unfit, Values, address_of};
+use crate::policy::template::{Unfit, Values};
+use crate::policy::{Endpoint, address_of};
 use crate::seam::endpoint::{Reach, Reply, Until};
 use crate::seam::{Answer, Error, Slot};
 

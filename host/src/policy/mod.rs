@@ -5,10 +5,12 @@
 //! capabilities act), wishes of the plugin (they stand in its requests).
 
 mod diagnostic;
+mod kind;
 mod reader;
 pub mod template;
 
 pub use diagnostic::Diagnostic;
+pub use kind::address_of;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

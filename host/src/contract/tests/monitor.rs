@@ -1,0 +1,132 @@
+//! What a monitor answers, a probe and a recurring one.
+
+use super::*;
+
+#[test]
+fn a_monitor_passes_on_what_the_plugin_found_and_asks_no_one_else() {
+    for health in HEALTHS {
+        let code = match health {
+            Health::Running => 0,
+            Health::NotRunning => 7,
+            Health::Promoted => 8,
+            Health::FailedPromoted => 9,
+            Health::Degraded => 190,
+            Health::DegradedPromoted => 191,
+        };
+        for (probe, level) in [(true, 0), (false, 0), (false, 10)] {
+            let mut fake = Fake::recorded().monitors([healthy(health)]).tracks([tracked(1, 1)]);
+            assert_eq!(told(&monitor(&mut fake, probe, level)), (code, ""), "{health:?}, probe {probe}");
+            assert_eq!(fake.calls.len(), 1, "{health:?}: {:?}", fake.calls);
+            assert_eq!(fake.errors, [""; 0], "{health:?}");
+        }
+    }
+}
+
+#[test]
+fn a_monitor_reaches_the_plugin_as_it_was_asked() {
+    for (probe, level, call) in [
+        (false, 0, "monitor"),
+        (true, 0, "monitor probe=true level=0"),
+        (false, 10, "monitor probe=false level=10"),
+        (true, 20, "monitor probe=true level=20"),
+    ] {
+        let mut fake = Fake::new();
+        let _ = monitor(&mut fake, probe, level);
+        assert_eq!(fake.calls, [call]);
+    }
+}
+
+#[test]
+fn a_recurring_monitor_answers_the_plugins_failure_but_never_unimplemented() {
+    for (kind, code) in KINDS {
+        // 3 would be recorded as "unsupported": no recovery at all.
+        let code = if code == 3 { 1 } else { code };
+        for leftovers in [tracked(0, 0), tracked(1, 0), tracked(1, 1)] {
+            let mut fake = Fake::recorded().monitors([failing(kind)]).tracks([leftovers.clone()]);
+            assert_eq!(told(&monitor(&mut fake, false, 0)), (code, "port 80 is silent"), "{kind:?}, {leftovers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_recurring_monitor_without_an_answer_failed() {
+    for (spoil, reason) in spoils() {
+        if spoil == unfit() {
+            continue;
+        }
+        let mut fake = Fake::recorded().monitors([spoil]).tracks([tracked(1, 0)]);
+        assert_eq!(told(&monitor(&mut fake, false, 0)), (1, reason));
+    }
+}
+
+#[test]
+fn a_probe_that_fails_without_a_record_answers_what_the_plugin_saw_else_not_running() {
+    for (kind, code) in KINDS {
+        let answer = match kind {
+            FailureKind::Generic | FailureKind::Unimplemented => 1,
+            FailureKind::Arguments | FailureKind::NotInstalled => code,
+            // 4 and 6 would stop a healthy copy elsewhere.
+            FailureKind::Permission | FailureKind::Configuration => 7,
+        };
+        let mut fake = Fake::new().monitors([failing(kind)]);
+        let outcome = monitor(&mut fake, true, 0);
+        let is_judged = answer != 7;
+        assert_eq!(told(&outcome), (answer, if is_judged { "port 80 is silent" } else { "" }), "{kind:?}");
+        assert_eq!(fake.has_logged("probe cannot be judged: port 80 is silent"), !is_judged, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_probe_without_an_answer_and_without_a_record_is_not_running_with_an_error_line() {
+    for (spoil, reason) in spoils() {
+        let mut fake = Fake::new().monitors([spoil]);
+        assert_eq!(told(&monitor(&mut fake, true, 0)), (7, ""), "{reason}");
+        assert_eq!(fake.errors, [format!("probe cannot be judged: {reason}")]);
+    }
+}
+
+/// Every way in which a monitor fails, with its reason.
+fn failures() -> Vec<(Verdict, &'static str)> {
+    KINDS.map(|(kind, _)| (failing(kind), "port 80 is silent")).into_iter().chain(spoils()).collect()
+}
+
+#[test]
+fn a_probe_that_fails_with_something_alive_is_active_and_failed() {
+    for (verdict, reason) in failures() {
+        for mut fake in [Fake::recorded(), Fake::new()] {
+            fake = fake.monitors([verdict.clone()]).tracks([tracked(2, 1)]);
+            assert_eq!(told(&monitor(&mut fake, true, 0)), (1, reason), "{verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_finds_only_dead_leftovers_is_not_running_with_an_error_line() {
+    for (verdict, reason) in failures() {
+        let mut fake = Fake::recorded().monitors([verdict.clone()]).tracks([tracked(2, 0)]);
+        assert_eq!(told(&monitor(&mut fake, true, 0)), (7, ""), "{verdict:?}");
+        assert_eq!(fake.errors, [format!("probe: only leftovers, nothing alive: {reason}")]);
+    }
+}
+
+#[test]
+fn a_probe_that_fails_with_a_record_of_no_effects_is_active_and_failed() {
+    for (verdict, reason) in failures() {
+        let mut fake = Fake::recorded().monitors([verdict.clone()]);
+        assert_eq!(told(&monitor(&mut fake, true, 0)), (1, reason), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_recurring_monitor_of_an_unfit_plugin_is_1() {
+    let mut fake = Fake::recorded().monitors([unfit()]);
+    assert_eq!(monitor(&mut fake, false, 0).exit.code(), 1);
+}
+
+#[test]
+fn a_probe_without_an_answer_is_not_7_while_untracked_effects_may_live() {
+    for (spoil, reason) in spoils() {
+        let mut fake = Fake::recorded().monitors([spoil]).tracks([untracked(1, 0)]);
+        assert_eq!(told(&monitor(&mut fake, true, 0)), (1, reason));
+    }
+}

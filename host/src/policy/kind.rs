@@ -1,0 +1,211 @@
+//! What a value from outside may be: its type, how one is written in a policy, and whether a value is of it.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use super::reader::{Read, Reader, Value};
+
+/// Bytes of a value of type `text`, where the policy sets no other limit.
+const TEXT_BYTES: usize = 4096;
+
+/// How types are called in a policy.
+pub(super) const KINDS: [&str; 9] =
+    ["one-of", "integer", "port", "name", "text", "file", "directory", "ip", "duration"];
+
+/// What it may be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    OneOf(Vec<String>),
+    Integer { min: i64, max: i64 },
+    Port { min: u16, max: u16 },
+    Name { max: usize },
+    Text { max: usize },
+    File(Place),
+    Directory(Place),
+    Ip(Vec<Network>),
+    Duration { max_ms: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Place {
+    under: PathBuf,
+    owner: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Kind {
+    /// Says why a value is not of this type.
+    pub(super) fn check(&self, value: &str) -> Result<(), String> {
+        if value.chars().any(char::is_control) {
+            return Err("has a control character".to_owned());
+        }
+        let fits = match self {
+            Self::OneOf(words) => words.iter().any(|w| w == value),
+            Self::Integer { min, max } => value.parse::<i64>().is_ok_and(|n| (*min..=*max).contains(&n)),
+            Self::Port { min, max } => value.parse::<u16>().is_ok_and(|n| n > 0 && (*min..=*max).contains(&n)),
+            Self::Name { max } => {
+                (1..=*max).contains(&value.len())
+                    && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'))
+            }
+            Self::Text { max } => value.len() <= *max,
+            Self::File(place) => return place.check(value, false),
+            Self::Directory(place) => return place.check(value, true),
+            Self::Ip(networks) => {
+                address_of(value).is_some_and(|a| networks.is_empty() || networks.iter().any(|n| n.holds(a)))
+            }
+            Self::Duration { max_ms } => value.parse::<u64>().is_ok_and(|ms| ms <= *max_ms),
+        };
+        if fits { Ok(()) } else { Err(format!("is not {} as the policy wants it", self.word())) }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::OneOf(_) => "one of the words",
+            Self::Integer { .. } => "a number within bounds",
+            Self::Port { .. } => "a port within bounds",
+            Self::Name { .. } => "a name",
+            Self::Text { .. } => "a text",
+            Self::File(_) => "a file",
+            Self::Directory(_) => "a directory",
+            Self::Ip(_) => "an address",
+            Self::Duration { .. } => "a duration",
+        }
+    }
+}
+
+impl Place {
+    fn check(&self, value: &str, directory: bool) -> Result<(), String> {
+        let path = Path::new(value);
+        if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
+            return Err("is not an absolute path without `..`".to_owned());
+        }
+        let under = self.under.canonicalize().map_err(|e| format!("{}: {e}", self.under.display()))?;
+        let real = path.canonicalize().map_err(|e| format!("{value}: {e}"))?;
+        if !real.starts_with(&under) {
+            return Err(format!("is not under {}", self.under.display()));
+        }
+        let facts = crate::sys::trusted::facts(&real).map_err(|e| format!("{value}: {e}"))?;
+        let is_directory = facts.st_mode & 0o170_000 == 0o040_000;
+        let is_file = facts.st_mode & 0o170_000 == 0o100_000;
+        if directory && !is_directory || !directory && !is_file {
+            return Err(format!("is not a {}", if directory { "directory" } else { "regular file" }));
+        }
+        match self.owner.as_deref() {
+            None => Ok(()),
+            Some("root") if crate::sys::trusted::is_root(facts.st_uid) => Ok(()),
+            Some(owner) if crate::sys::user::account(owner).is_some_and(|u| u.uid == facts.st_uid) => Ok(()),
+            Some(owner) => Err(format!("does not belong to {owner}")),
+        }
+    }
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
+            None => (text, None),
+        };
+        let address = address_of(address)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(most);
+        (prefix <= most).then_some(Self { address, prefix })
+    }
+
+    fn holds(&self, address: IpAddr) -> bool {
+        fn same(a: u128, b: u128, width: u32, prefix: u8) -> bool {
+            prefix == 0 || (a ^ b) >> (width - u32::from(prefix)) == 0
+        }
+        match (self.address, address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32, self.prefix),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128, self.prefix),
+            _ => false,
+        }
+    }
+}
+
+/// Reads an address strictly; an IPv4 address in IPv6 clothes is the IPv4 address.
+pub fn address_of(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>().ok().map(|a| a.to_canonical())
+}
+
+/// Reads the one type of an open value.
+pub(super) fn kind(at: &Reader<'_, '_>) -> Read<Kind> {
+    let mut kinds = Vec::new();
+    kinds.extend(at.optional("one-of", |v| {
+        let words: Vec<String> = v.array()?.iter().map(|w| Ok(w.string()?.to_owned())).collect::<Read<_>>()?;
+        if words.is_empty() { Err(v.wrong("no word: nothing could ever be passed")) } else { Ok(Kind::OneOf(words)) }
+    })?);
+    kinds.extend(at.optional("integer", |v| {
+        v.table(&["min", "max"], |b| {
+            let min = b.optional("min", |v| v.integer(i64::MIN, i64::MAX))?.unwrap_or(i64::MIN);
+            let max = b.optional("max", |v| v.integer(i64::MIN, i64::MAX))?.unwrap_or(i64::MAX);
+            Ok(Kind::Integer { min, max })
+        })
+    })?);
+    kinds.extend(at.optional("port", |v| {
+        v.table(&["min", "max"], |b| {
+            let bound = |key, default| {
+                let read = b.optional(key, |v| v.integer(1, 65535))?;
+                Ok(read.and_then(|n| u16::try_from(n).ok()).unwrap_or(default))
+            };
+            Ok(Kind::Port { min: bound("min", 1)?, max: bound("max", 65535)? })
+        })
+    })?);
+    let length = |b: &Reader<'_, '_>, default: usize| {
+        let read = b.optional("max", |v| v.integer(1, 131_071))?;
+        Ok(read.and_then(|n| usize::try_from(n).ok()).unwrap_or(default))
+    };
+    kinds.extend(at.optional("name", |v| v.table(&["max"], |b| Ok(Kind::Name { max: length(b, 64)? })))?);
+    kinds.extend(at.optional("text", |v| v.table(&["max"], |b| Ok(Kind::Text { max: length(b, TEXT_BYTES)? })))?);
+    kinds.extend(at.optional("file", |v| place(v).map(Kind::File))?);
+    kinds.extend(at.optional("directory", |v| place(v).map(Kind::Directory))?);
+    kinds.extend(at.optional("ip", |v| {
+        v.table(&["within"], |b| {
+            let within = b.optional("within", |v| {
+                v.array()?
+                    .iter()
+                    .map(|n| Network::parse(n.string()?).ok_or_else(|| n.wrong("a network such as \"10.1.0.0/16\"")))
+                    .collect::<Read<Vec<_>>>()
+            })?;
+            Ok(Kind::Ip(within.unwrap_or_default()))
+        })
+    })?);
+    kinds.extend(at.optional("duration", |v| {
+        v.table(&["max"], |b| {
+            let max = b.optional("max", |v| {
+                crate::ocf::parameter::duration_ms(v.string()?).ok_or_else(|| v.wrong("a duration such as \"10s\""))
+            })?;
+            Ok(Kind::Duration { max_ms: max.unwrap_or(u64::MAX) })
+        })
+    })?);
+    match (kinds.pop(), kinds.is_empty()) {
+        (Some(kind), true) => Ok(kind),
+        (None, _) => Err(at.wrong(&format!("a value from outside needs a type: one of {}", KINDS.join(", ")))),
+        (Some(_), false) => Err(at.wrong("more than one type")),
+    }
+}
+
+fn place(value: &Value<'_, '_>) -> Read<Place> {
+    value.table(&["under", "owner"], |at| {
+        let under = at.required("under", absolute)?;
+        let owner = at.optional("owner", |v| Ok(v.string()?.to_owned()))?;
+        Ok(Place { under, owner })
+    })
+}
+
+/// Reads an absolute path.
+pub(super) fn absolute(value: &Value<'_, '_>) -> Read<PathBuf> {
+    let path = PathBuf::from(value.string()?);
+    if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
+        return Err(value.wrong("an absolute path without `..`"));
+    }
+    if path.to_string_lossy().contains(['*', '?', '[']) {
+        return Err(value.wrong("wildcards are not expanded: name one path"));
+    }
+    Ok(path)
+}
