@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod deny;
 mod dependencies;
 mod dist;
 mod setup;
@@ -18,7 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    all tests; says what it skips without root
   bench   whole actions beside the shell agents that they replace, as ratios; as root
   dist    lay out what is installed under target/dist, ready to be copied to /
-  dependencies [--check]    write, or compare, the lists of what each binary links";
+  dependencies [--check]    write the lists of what each binary links and why, or compare them and deny.toml";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -17,7 +17,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // In the profile of the shipped compiler, so that it is not built a second time.
     let mut engine = cargo(&["test", "--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"]);
     must(engine.args(["--package", "ocf-wasm-compile"]).args(arguments))?;
-    let mut sdk = cargo(&["test", "--package", "ocf-agent", "--package", "ocf-agent-macros", "--package", "greeter"]);
+    let mut sdk = cargo(&[
+        "test",
+        "--package",
+        "ocf-agent",
+        "--package",
+        "ocf-agent-macros",
+        "--package",
+        "greeter",
+        "--package",
+        "xtask",
+    ]);
     must(sdk.args(dist::PLUGINS.iter().flat_map(|plugin| ["--package", plugin])).args(arguments))?;
     let mut outside = cargo(&["test", "--package", "ocf-wasm-tests"]);
     outside
