@@ -76,6 +76,9 @@ const LEVEL_0: Export = Export::Monitor { probe: false, level: 0 };
 pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome {
     let verdict = resource.call(Export::Monitor { probe, level });
     let failed = match verdict {
+        Verdict::Done(Ok(Some(Health::FailedPromoted))) => {
+            return Outcome::because(Exit::FailedPromoted, FAILED_PROMOTED);
+        }
         Verdict::Done(Ok(Some(health))) => return Outcome::of(exit_of(health)),
         Verdict::Done(Err(failure)) => Failed::from(failure),
         other => spoiled(&other, LEVEL_0),
@@ -297,6 +300,9 @@ pub fn validate(resource: &mut impl Resource, level: u8) -> Outcome {
     }
 }
 
+/// What is said of a copy that is promoted and failed, since the plugin gives no words with that.
+const FAILED_PROMOTED: &str = "promoted and not working";
+
 /// A failure, and whether the host or the plugin found it.
 #[derive(Debug)]
 struct Failed {
@@ -330,7 +336,7 @@ fn look(resource: &mut impl Resource) -> Seen {
             Health::NotRunning => Seen::NotRunning,
             Health::FailedPromoted => Seen::Failing(Failed {
                 kind: FailureKind::Generic,
-                reason: "promoted and not working".to_owned(),
+                reason: FAILED_PROMOTED.to_owned(),
                 is_of_host: false,
             }),
         },

@@ -13,9 +13,11 @@ fn a_monitor_passes_on_what_the_plugin_found_and_asks_no_one_else() {
             Health::Degraded => 190,
             Health::DegradedPromoted => 191,
         };
+        // Only 9 is a failure, and a failure has a reason.
+        let reason = if code == 9 { "promoted and not working" } else { "" };
         for (probe, level) in [(true, 0), (false, 0), (false, 10)] {
             let mut fake = Fake::recorded().monitors([healthy(health)]).tracks([tracked(1, 1)]);
-            assert_eq!(told(&monitor(&mut fake, probe, level)), (code, ""), "{health:?}, probe {probe}");
+            assert_eq!(told(&monitor(&mut fake, probe, level)), (code, reason), "{health:?}, probe {probe}");
             assert_eq!(fake.calls.len(), 1, "{health:?}: {:?}", fake.calls);
             assert_eq!(fake.errors, [""; 0], "{health:?}");
         }

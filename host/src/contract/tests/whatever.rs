@@ -63,6 +63,9 @@ fn verdicts() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         4 => prop::sample::select(&HEALTHS[..]).prop_map(healthy),
         2 => prop::sample::select(&KINDS[..]).prop_map(|(kind, _)| failing(kind)),
+        1 => prop::sample::select(&["", " \n"][..]).prop_map(|blank| {
+            Verdict::Done(Err(Failure { kind: FailureKind::Generic, reason: blank.to_owned() }))
+        }),
         1 => prop::sample::select(spoils().map(|(spoil, _)| spoil).to_vec()),
     ]
 }
@@ -115,7 +118,7 @@ proptest! {
             prop_assert!(code != 0 || fake.last_monitor == Some(healthy(Health::Running)));
         } else {
             prop_assert!(code != 0 || is_earned(action, &fake), "{action} succeeded: {:?}", fake.calls);
-            prop_assert!(code == 0 || code == 7 || !outcome.reason.is_empty(), "{action} failed without a reason");
         }
+        prop_assert!(outcome.exit.is_failure() != outcome.reason.is_empty(), "{action}: {outcome:?}");
     }
 }
