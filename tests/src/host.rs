@@ -202,7 +202,7 @@ impl TestHost {
 
     /// What is known about an instance.
     pub fn why(&self, instance: &str) -> Value {
-        self.run(&["-o", "json", "why", instance]).json()
+        self.run(&["-o", "json", "why", instance]).json()["instances"][0].clone()
     }
 
     /// Processes of the daemons of an instance, with their command lines.

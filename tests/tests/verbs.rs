@@ -352,6 +352,22 @@ fn why_tells_of_what_runs_what_failed_and_what_was_stopped() {
 }
 
 #[test]
+fn why_tells_of_all_instances_of_a_name() {
+    let host = TestHost::with(&["dummy", "sample-tcp-server"]);
+    for agent in [DUMMY, SERVER] {
+        let _ = host.action(agent, "start").instance("web").with("port", free_port()).is(0);
+    }
+    let known = good(host.run(&["-o", "json", "why", "web"])).json();
+    let agents: Vec<&Value> = known["instances"].as_array().unwrap().iter().map(|one| &one["agent"]).collect();
+    assert_eq!(agents, [DUMMY, SERVER]);
+    let shown = good(host.run(&["why", "web"])).stdout;
+    assert!(shown.contains("web (ocf-wasm/dummy)") && shown.contains("web (ocf-wasm/sample-tcp-server)"), "{shown}");
+    for agent in [DUMMY, SERVER] {
+        let _ = host.action(agent, "stop").instance("web").is(0);
+    }
+}
+
+#[test]
 fn run_says_what_is_missing() {
     let host = TestHost::new();
     let dummy = plugin("dummy");

@@ -144,7 +144,7 @@ impl Demo {
     /// The daemon's processes, as `why` sees them.
     fn processes(&self) -> Result<Vec<i64>> {
         let why: Value = serde_json::from_slice(&self.quiet(&["-o", "json", "why", "web"])?).context("why")?;
-        let daemons = why["daemons"].as_array().cloned().unwrap_or_default();
+        let daemons = why["instances"][0]["daemons"].as_array().cloned().unwrap_or_default();
         let pids = daemons.iter().flat_map(|d| d["processes"].as_array().cloned().unwrap_or_default());
         Ok(pids.filter_map(|pid| pid.as_i64()).collect())
     }

@@ -13,7 +13,7 @@ use crate::seam::program::Phase;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots."
+    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots. Agents of two kinds may have had an instance of one name."
 )]
 pub(super) struct Arguments {
     /// The instance: the resource's name in the cluster
@@ -27,6 +27,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         let known = if known.is_empty() { "none is".to_owned() } else { format!("known: {}", known.join(", ")) };
         bail!("no instance {} is known on this node since it booted ({known})", arguments.instance);
     }
+    let mut documents = Vec::new();
     for (agent, instance, directory) in found {
         let actions = History::of(&directory).last();
         let record = directory.record();
@@ -58,9 +59,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
                     })
                 })
                 .collect();
-            super::json(&serde_json::json!({
+            documents.push(serde_json::json!({
                 "agent": agent.to_string(), "instance": instance, "state": state, "actions": actions, "daemons": daemons,
-            }))?;
+            }));
             continue;
         }
         println!("{instance} ({agent}): {state}");
@@ -95,6 +96,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         if actions.last().is_some_and(|last| was_failure(last.exit, last.action == "probe")) {
             println!("when the cause is gone: crm_resource --cleanup --resource {instance}");
         }
+    }
+    if format == Format::Json {
+        super::json(&serde_json::json!({ "instances": documents }))?;
     }
     Ok(ExitCode::SUCCESS)
 }
