@@ -196,6 +196,7 @@ impl TestHost {
             arguments: Vec::new(),
             environment: Vec::new(),
             before: String::new(),
+            under: Vec::new(),
             user: None,
         }
     }
@@ -315,6 +316,7 @@ pub struct Call<'a> {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     before: String,
+    under: Vec<String>,
     user: Option<u32>,
 }
 
@@ -346,6 +348,12 @@ impl Call<'_> {
         self
     }
 
+    /// Runs it under a program that executes its last arguments, such as `strace -o FILE`.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
     /// Runs it as another user, without any group of root's.
     pub fn user(self, number: u32) -> Self {
         Self { user: Some(number), ..self }
@@ -372,11 +380,14 @@ impl Call<'_> {
         let number = self.host.calls.fetch_add(1, Ordering::Relaxed);
         let script = self.host.path().join(format!("call-{number}"));
         let mut text = self.before.clone().into_bytes();
-        text.extend(b"exec ");
-        if let Some(user) = self.user {
-            text.extend(format!("setpriv --reuid {user} --regid {user} --clear-groups ").bytes());
+        text.extend(b"exec");
+        for word in &self.under {
+            quote(&mut text, OsStr::new(word));
         }
-        text.extend(b"env -i");
+        if let Some(user) = self.user {
+            text.extend(format!(" setpriv --reuid {user} --regid {user} --clear-groups").bytes());
+        }
+        text.extend(b" env -i");
         for (name, value) in &self.environment {
             let mut assignment = name.clone();
             assignment.push("=");

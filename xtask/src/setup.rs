@@ -5,9 +5,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-/// What the tests use when they are root: Pacemaker's executor and tools, Debian's agents, validators.
-const PACKAGES: [&str; 6] =
-    ["pacemaker", "pacemaker-cli-utils", "pacemaker-resource-agents", "resource-agents", "libxml2-utils", "iproute2"];
+/// What the tests use when they are root: Pacemaker's executor and tools, Debian's agents, validators, and what kills a
+/// process at a chosen system call.
+const PACKAGES: [&str; 7] = [
+    "pacemaker",
+    "pacemaker-cli-utils",
+    "pacemaker-resource-agents",
+    "resource-agents",
+    "libxml2-utils",
+    "iproute2",
+    "strace",
+];
 
 /// Installs the targets that plugins and the agent are built for.
 ///
