@@ -116,8 +116,13 @@ impl Default for TestHost {
 impl TestHost {
     /// Makes an empty root.
     pub fn new() -> Self {
+        Self::of(&dist())
+    }
+
+    /// Makes an empty root for the binaries of another tree than that of [`dist`].
+    pub fn of(tree: &Path) -> Self {
         let root = tempfile::Builder::new().prefix("ocf-wasm-test-").tempdir().unwrap();
-        Self { root, tool: dist().join("usr/bin/ocf-wasm"), calls: AtomicU32::new(0) }
+        Self { root, tool: tree.join("usr/bin/ocf-wasm"), calls: AtomicU32::new(0) }
     }
 
     /// Makes a root with plugins of the tree and their policies.
