@@ -63,7 +63,9 @@ impl<'a> Session<'a> {
             },
         };
         self.broker.export = export;
-        let said = channel.send(&export).map_or_else(Err, |()| self.serve(&mut channel));
+        // One that cannot be asked has ended already, and what it said before that is still to be read.
+        let _ = channel.send(&export);
+        let said = self.serve(&mut channel);
         match said {
             Ok(FromRunner::Done(done)) => {
                 self.runner = Some((pid, channel));
