@@ -60,10 +60,12 @@ fn run(describe_only: bool) -> Result<()> {
         bail!("a core module, not a component: build it for wasm32-wasip2, or run `wasm-tools component new`");
     }
     if !wasmparser::Parser::is_component(&component) {
-        bail!("not a WebAssembly component");
+        bail!("not a WebAssembly component: build one for wasm32-wasip2, with crate ocf-agent");
     }
     let engine = ocf_wasm_engine::configuration().and_then(|config| Engine::new(&config)).map_err(cause)?;
-    let compiled = Component::new(&engine, &component).map_err(cause)?;
+    let compiled = Component::new(&engine, &component)
+        .map_err(cause)
+        .context("damaged, or made by newer tools than this host knows: copy or build it again")?;
     let description = serde_json::to_vec(&describe::describe(&engine, &compiled, &component)?)?;
     let mut out = std::io::stdout().lock();
     if describe_only {

@@ -59,7 +59,7 @@ fn load(native: &'static [u8], imports: Imports) -> Result<Plugin, (Imports, Fro
     }
     let pre = match linker.instantiate_pre(&component) {
         Ok(pre) => pre,
-        Err(error) => return Err((imports, FromRunner::Unfit(format!("{:#}", error.root_cause())))),
+        Err(error) => return Err((imports, FromRunner::Unfit(unfit(&error)))),
     };
     let mut store = Store::new(&engine, imports);
     store.limiter(|imports| imports.limiter());
@@ -106,6 +106,15 @@ impl Plugin {
             Export::MigrateFrom => call!(migration, call_migrate_from).map(|()| None),
             Export::Reload => call!(reload, call_reload).map(|()| None),
         })
+    }
+}
+
+/// Which function is meant stands before the root cause; what stands before that is longer than a reason.
+fn unfit(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    match causes.is_empty() {
+        true => error.to_string(),
+        false => format!("needs another import: {}", causes.join(": ")),
     }
 }
 

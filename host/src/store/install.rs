@@ -73,6 +73,12 @@ pub fn examine(path: &Path) -> Result<Examined> {
     let imports: BTreeMap<_, _> = raw.imports.into_iter().map(|i| (i.name, i.functions)).collect();
     let exports: Vec<String> = raw.exports.into_iter().map(|e| e.name).collect();
     check_imports(&imports).with_context(|| path.display().to_string())?;
+    if !is_exported(&exports, "lifecycle") {
+        bail!(
+            "{}: does not export ocf:agent/lifecycle@0.1.0, so it is no resource agent: write one with crate ocf-agent",
+            path.display()
+        );
+    }
     let (description, requests) = describe(&raw.metadata, &raw.requests, &exports)
         .with_context(|| format!("{}: custom section", path.display()))?;
     Ok(Examined { component, digest, native: compiled.native, description, requests, imports, exports })
@@ -203,11 +209,12 @@ struct LabelNote {
     suggest: String,
 }
 
+fn is_exported(exports: &[String], name: &str) -> bool {
+    exports.iter().any(|export| export.split('@').next() == Some(&format!("ocf:agent/{name}")))
+}
+
 fn describe(metadata: &str, requests: &str, exports: &[String]) -> Result<(Description, Vec<Request>)> {
-    let exported = |name: &str| exports.iter().any(|e| e.split('@').next() == Some(&format!("ocf:agent/{name}")));
-    if !exported("lifecycle") {
-        bail!("the component does not export ocf:agent/lifecycle@0.1.0: it is not a resource agent of this host");
-    }
+    let exported = |name: &str| is_exported(exports, name);
     let (mut agent, mut parameters, mut labels) = (None, Vec::new(), Vec::new());
     for line in metadata.lines().chain(requests.lines()).filter(|line| !line.trim().is_empty()) {
         match serde_json::from_str::<Note>(line).with_context(|| format!("not a note: {line}"))? {
