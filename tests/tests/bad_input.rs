@@ -7,78 +7,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
 
-use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, free_port, is_root, plugin, policy_of};
+use ocf_wasm_tests::host::{Ran, TestHost, dist, free_port, is_root, policy_of};
 
 const DUMMY: &str = "ocf-wasm/dummy";
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
-
-/// What a root holds, without what is remade for every call.
-fn contents(root: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for name in ["etc", "lib", "cache", "run", "resource.d"] {
-        let mut open = vec![root.join(name)];
-        while let Some(directory) = open.pop() {
-            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                let is_directory = entry.file_type().unwrap().is_dir();
-                let size = entry.metadata().unwrap().len();
-                let size = if is_directory { String::new() } else { size.to_string() };
-                found.push(format!("{} {size}", entry.path().strip_prefix(root).unwrap().display()));
-                if is_directory {
-                    open.push(entry.path());
-                }
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-#[track_caller]
-fn refuses(host: &TestHost, file: &Path, words: &[&str]) {
-    let before = contents(host.path());
-    for dry in [false, true] {
-        let mut command = host.tool(&["install", "--allow-unsigned"]);
-        command.arg(file).args(dry.then_some("--dry-run"));
-        let ran = finish(&mut command);
-        assert_eq!(ran.code, 1, "{ran:#?}");
-        let (first, _) = ran.stderr.split_once('\n').unwrap();
-        assert!(first.starts_with("error: "), "{ran:#?}");
-        assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
-        for word in words {
-            assert!(ran.stderr.contains(word), "{word}: {ran:#?}");
-        }
-    }
-    assert_eq!(contents(host.path()), before, "a refused component changes nothing");
-}
-
-#[test]
-fn what_is_no_plugin_is_not_installed() {
-    let host = TestHost::with(&["dummy"]);
-    let file = |name: &str, bytes: &[u8]| {
-        let path = host.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    };
-    refuses(&host, &host.path().join("absent.wasm"), &["absent.wasm", "No such file"]);
-    refuses(&host, &file("empty.wasm", b""), &["empty.wasm", "component"]);
-    refuses(&host, &file("text.wasm", b"#!/bin/sh\necho hello\n"), &["text.wasm", "component"]);
-    refuses(&host, &file("core.wasm", b"\0asm\x01\0\0\0"), &["core.wasm", "module"]);
-    refuses(&host, &file("nothing.wasm", b"\0asm\x0d\0\x01\0"), &["nothing.wasm"]);
-    let whole = fs::read(dist().join("usr/share/ocf-wasm/plugins/dummy/dummy.wasm")).unwrap();
-    refuses(&host, &file("half.wasm", &whole[..whole.len() / 2]), &["half.wasm"]);
-    refuses(&host, host.path(), &["directory"]);
-}
-
-#[test]
-fn an_install_without_a_word_about_signatures_is_refused() {
-    let host = TestHost::new();
-    let ran = finish(host.tool(&["install"]).arg(plugin("dummy")));
-    assert_eq!(ran.code, 1, "{ran:#?}");
-    assert!(ran.stderr.contains("--allow-unsigned"), "{ran:#?}");
-    assert_eq!(contents(host.path()), Vec::<String>::new());
-}
 
 #[test]
 fn parameters_of_a_wrong_kind_are_wrong_everywhere() {
