@@ -4,5 +4,7 @@
 pub mod document;
 pub mod executor;
 pub mod host;
+pub mod node;
 pub mod process;
+pub mod processes;
 pub mod source;

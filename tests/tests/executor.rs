@@ -6,74 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ocf_wasm_tests::executor::{Event, Executor, Setup, Status, available};
-use ocf_wasm_tests::host::{TestHost, dist, hostile, policy_of, skip, until};
+use ocf_wasm_tests::executor::{Event, Status};
+use ocf_wasm_tests::host::{TestHost, hostile, policy_of, until};
+use ocf_wasm_tests::node::{Node, SOON, done, room};
 
-const SOON: Duration = Duration::from_secs(30);
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
 /// What stands in the command lines of the daemon and of its child, and of nothing else.
 const GREETER: &str = "examples/greeter --p";
 const HOSTILE: &str = "test/hostile";
-
-/// Whether capsules can be made here; says aloud when not.
-fn room() -> bool {
-    static ROOM: OnceLock<Result<(), String>> = OnceLock::new();
-    match ROOM.get_or_init(available) {
-        Ok(()) => true,
-        Err(why) => skip(why),
-    }
-}
-
-/// A node: what was installed into a root, in a capsule with an executor. The capsule ends first.
-struct Node {
-    executor: Executor,
-    host: TestHost,
-}
-
-impl Node {
-    fn new(host: TestHost) -> Self {
-        let root = host.path();
-        let ours = [
-            ("etc", "/etc/ocf-wasm"),
-            ("lib", "/var/lib/ocf-wasm"),
-            ("cache", "/var/cache/ocf-wasm"),
-            ("run", "/run/ocf-wasm"),
-            ("passwd", "/etc/passwd"),
-            ("group", "/etc/group"),
-        ];
-        let mut binds: Vec<(PathBuf, PathBuf)> =
-            ours.iter().map(|(name, inside)| (root.join(name), inside.into())).filter(|(at, _)| at.exists()).collect();
-        binds.push((dist().join("usr/libexec/ocf-wasm"), "/usr/libexec/ocf-wasm".into()));
-        let executor = Executor::start(Setup { binds: &binds, ..Setup::new(&root.join("resource.d")) }).unwrap();
-        Self { executor, host }
-    }
-
-    fn action(&self, rsc: &str, action: &str, timeout_ms: u32, parameters: &[(&str, &str)]) -> Event {
-        // The controller passes the timeout on.
-        let timeout = timeout_ms.to_string();
-        let mut all = vec![("CRM_meta_timeout", timeout.as_str())];
-        all.extend(parameters);
-        let call = self.executor.exec(rsc, action, 0, timeout_ms, &all).unwrap();
-        self.executor.wait(call, SOON).unwrap()
-    }
-
-    /// Processes of the capsule with a word in their command line.
-    fn count(&self, word: &str) -> usize {
-        let found = self.executor.command(&["pgrep", "-c", "-f", "--", word]).output().unwrap();
-        String::from_utf8(found.stdout).unwrap().trim().parse().unwrap()
-    }
-}
-
-#[track_caller]
-fn done(event: &Event, rc: i32) {
-    assert_eq!((event.rc, event.status), (rc, Status::Done), "{event:#?}");
-    let has_reason = event.reason.is_some();
-    assert_eq!(has_reason, !matches!(rc, 0 | 7), "{event:#?}");
-}
 
 #[test]
 fn a_server_is_monitored_a_hundred_times() {

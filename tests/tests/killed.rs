@@ -13,7 +13,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ocf_wasm_tests::host::{Action, Call, Ran, TestHost, free_port, is_alive, is_root, kill, policy_of, skip, until};
+use ocf_wasm_tests::host::{Action, Call, Ran, TestHost, free_port, is_root, kill, policy_of, skip, until};
+use ocf_wasm_tests::processes;
 
 const DUMMY: &str = "ocf-wasm/dummy";
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
@@ -138,17 +139,16 @@ impl<'a> Instance<'a> {
 
     /// Daemons that live: processes with their environment whose parent is none of them.
     fn daemons(&self) -> Vec<i32> {
-        let mark = format!("GREET={}", self.name);
-        let members: Vec<i32> = processes().filter(|pid| has(*pid, "environ", &mark)).collect();
-        members.iter().copied().filter(|pid| parent(*pid).is_none_or(|parent| !members.contains(&parent))).collect()
+        let members = processes::with_variable(&format!("GREET={}", self.name));
+        let is_of_another = |pid: i32| processes::parent(pid).is_some_and(|parent| members.contains(&parent));
+        members.iter().copied().filter(|pid| !is_of_another(*pid)).collect()
     }
 
     /// All processes of this instance, of whatever kind.
     fn everything(&self) -> Vec<i32> {
         let marks = [format!("GREET={}", self.name), format!("OCF_RESOURCE_INSTANCE={}", self.name)];
-        processes()
-            .filter(|pid| marks.iter().any(|mark| has(*pid, "environ", mark)) || has(*pid, "cmdline", &self.name))
-            .collect()
+        let is_ours = |pid: i32| marks.iter().any(|mark| processes::has_variable(pid, mark));
+        processes::all().filter(|pid| is_ours(*pid) || processes::has_argument(*pid, &self.name)).collect()
     }
 
     fn control_groups(&self) -> Vec<PathBuf> {
@@ -211,23 +211,6 @@ impl Drop for Instance<'_> {
             kill(pid, "-KILL");
         }
     }
-}
-
-/// All processes but zombies.
-fn processes() -> impl Iterator<Item = i32> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| is_alive(*pid))
-}
-
-/// Whether `word` is a whole variable or argument of a process.
-fn has(pid: i32, file: &str, word: &str) -> bool {
-    let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    text.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The host calls of a trace, without what the host says of exports.
