@@ -62,6 +62,8 @@ enum Misdeed {
     Sleep,
     /// Wait for ever by the standard library.
     Doze,
+    /// Run a program that does not end.
+    Stuck,
     /// Log more than anybody reads.
     Flood,
     /// Log what looks like an exit reason, with control characters.
@@ -116,6 +118,8 @@ enum Place {
 labels! {
     /// something that lives
     Program DAEMON = "daemon";
+    /// what does not end
+    Program STUCK = "stuck";
     /// what the operator never grants
     Program SECRET = "secret";
 }
@@ -217,6 +221,7 @@ impl Hostile {
                 drop(clock::sleep(Duration::from_mins(1)));
             },
             Misdeed::Doze => std::thread::sleep(Duration::from_hours(24)),
+            Misdeed::Stuck => drop(STUCK.run()?),
             Misdeed::Flood => {
                 for line in 0..20_000 {
                     log::error(format!("line {line}: {}", "x".repeat(1000)));
