@@ -33,12 +33,25 @@ pub fn load<T: DeserializeOwned>(path: &Path, magic: [u8; 4]) -> io::Result<T> {
 /// # Errors
 /// What the kernel says.
 pub fn save<T: Serialize>(path: &Path, magic: [u8; 4], value: &T) -> io::Result<()> {
+    replace(path, &seal(magic, value)?, 0o600)
+}
+
+/// Replaces a file as [`save`] does, where never two write it at the same time: what one left that was killed is
+/// overwritten by the next.
+///
+/// # Errors
+/// What the kernel says.
+pub fn save_alone<T: Serialize>(path: &Path, magic: [u8; 4], value: &T) -> io::Result<()> {
+    replace_by(&path.with_extension("new"), path, &seal(magic, value)?, 0o600)
+}
+
+fn seal<T: Serialize>(magic: [u8; 4], value: &T) -> io::Result<Vec<u8>> {
     let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(body.len() + 8);
     bytes.extend_from_slice(&magic);
     bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     bytes.extend_from_slice(&body);
-    replace(path, &bytes, 0o600)
+    Ok(bytes)
 }
 
 /// Replaces a file by bytes.
@@ -46,11 +59,14 @@ pub fn save<T: Serialize>(path: &Path, magic: [u8; 4], value: &T) -> io::Result<
 /// # Errors
 /// What the kernel says; the old file is still there then.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let new = path.with_extension(format!("new{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
-    let done = file.write_all(bytes).and_then(|()| std::fs::rename(&new, path));
+    replace_by(&path.with_extension(format!("new{}", std::process::id())), path, bytes, mode)
+}
+
+fn replace_by(new: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(new)?;
+    let done = file.write_all(bytes).and_then(|()| std::fs::rename(new, path));
     if done.is_err() {
-        let _ = std::fs::remove_file(&new);
+        let _ = std::fs::remove_file(new);
     }
     done
 }

@@ -87,7 +87,7 @@ impl Directory {
         record::read(&self.path.join("record"), Self::evidence_was_lost)
     }
 
-    /// Replaces the record as a whole.
+    /// Replaces the record as a whole. The caller holds the lock for itself alone.
     ///
     /// # Errors
     /// What the kernel says.

@@ -144,7 +144,7 @@ pub(super) fn read(path: &Path, evidence_was_lost: impl Fn() -> bool) -> Found {
 }
 
 pub(super) fn write(path: &Path, record: &Record) -> io::Result<()> {
-    sealed::save(path, MAGIC, record)
+    sealed::save_alone(path, MAGIC, record)
 }
 
 #[cfg(test)]
