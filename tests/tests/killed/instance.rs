@@ -195,9 +195,12 @@ impl<'a> Instance<'a> {
 
 impl Drop for Instance<'_> {
     fn drop(&mut self) {
-        // What a check that failed found alive may be known to nobody else.
+        // What a check that failed found may be known to nobody else.
         for pid in self.everything() {
             kill(pid, "-KILL");
+        }
+        for group in self.control_groups() {
+            drop(fs::remove_dir(group));
         }
     }
 }
