@@ -13,7 +13,7 @@ use crate::seam::program::Phase;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots. Agents of two kinds may have had an instance of one name."
+    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots. If two agents had an instance of that name, both are shown."
 )]
 pub(super) struct Arguments {
     /// The instance: the resource's name in the cluster
