@@ -12,6 +12,7 @@ use crate::host::log as host;
 static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 // `memcmp` and its kin: the standard library would have linked them.
+// SAFETY: nothing is declared.
 #[link(name = "c")]
 unsafe extern "C" {}
 
