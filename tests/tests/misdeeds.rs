@@ -17,7 +17,7 @@ use ocf_wasm_tests::processes;
 const SHORT_MS: u32 = 2500;
 const LONG_MS: u32 = 20_000;
 /// In ticks: more than a plugin computes that does what it should, by far.
-const LONG: i32 = 20;
+const LONG: i32 = 5;
 
 /// A daemon, and a program that an action would wait for; both say of which instance they are.
 const POLICY: &str = r#"

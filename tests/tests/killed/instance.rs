@@ -129,8 +129,9 @@ impl<'a> Instance<'a> {
     /// Daemons that live: processes with their environment whose parent is none of them.
     pub(crate) fn daemons(&self) -> Vec<i32> {
         let members = processes::with_variable(&format!("GREET={}", self.name));
-        let is_of_another = |pid: i32| processes::parent(pid).is_some_and(|parent| members.contains(&parent));
-        members.iter().copied().filter(|pid| !is_of_another(*pid)).collect()
+        // One that has no parent any more was gone before it could be counted.
+        let is_first = |pid: i32| processes::parent(pid).is_some_and(|parent| !members.contains(&parent));
+        members.iter().copied().filter(|pid| is_first(*pid)).collect()
     }
 
     /// All processes of this instance, of whatever kind.
