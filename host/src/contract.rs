@@ -23,7 +23,7 @@ use crate::seam::{Export, Failure, FailureKind, Health};
 pub enum Verdict {
     /// It returned. Only monitor returns a health.
     Done(Result<Option<Health>, Failure>),
-    /// The component does not fit this host; nothing of it ran.
+    /// The component does not fit this host; what was to be called did not run.
     Unfit(String),
     /// It trapped, or its process died: why.
     Broken(String),

@@ -67,13 +67,24 @@ fn load(native: &'static [u8], imports: Imports) -> Result<Plugin, (Imports, Fro
     Ok(Plugin { store, pre, instance: None })
 }
 
+/// Why an export did not return.
+enum Fault {
+    /// It is not of the type that the WIT says; it was not called.
+    Unfit(wasmtime::Error),
+    /// It trapped.
+    Broken(wasmtime::Error),
+}
+
 impl Plugin {
     fn serve(mut self) -> ! {
         loop {
             let Ok(export) = self.store.data_mut().next() else { leave(0) };
             let message = match self.call(export) {
                 Ok(done) => FromRunner::Done(done),
-                Err(error) => broken(&error, self.store.data().said()),
+                Err(Fault::Unfit(error)) => {
+                    FromRunner::Unfit(format!("exports another `{}`: {}", export.word(), error.root_cause()))
+                }
+                Err(Fault::Broken(error)) => broken(&error, self.store.data().said()),
             };
             let fatal = !matches!(message, FromRunner::Done(_));
             if self.store.data().channel().send(&message).is_err() || fatal {
@@ -82,16 +93,20 @@ impl Plugin {
         }
     }
 
-    fn call(&mut self, export: Export) -> wasmtime::Result<Result<Option<Health>, Failure>> {
+    fn call(&mut self, export: Export) -> Result<Result<Option<Health>, Failure>, Fault> {
         let instance = match self.instance {
             Some(instance) => instance,
-            None => *self.instance.insert(self.pre.instantiate(&mut self.store)?),
+            None => *self.instance.insert(self.pre.instantiate(&mut self.store).map_err(Fault::Broken)?),
         };
         let (store, pre) = (&mut self.store, &self.pre);
         // Each lookup costs strings and a type check, so only the interface that the call needs is looked up.
         macro_rules! call {
             ($interface:ident, $function:ident) => {
-                exports::$interface::GuestIndices::new(pre)?.load(&mut *store, &instance)?.$function(&mut *store)?
+                exports::$interface::GuestIndices::new(pre)
+                    .and_then(|indices| indices.load(&mut *store, &instance))
+                    .map_err(Fault::Unfit)?
+                    .$function(&mut *store)
+                    .map_err(Fault::Broken)?
             };
         }
         Ok(match export {

@@ -134,7 +134,7 @@ pub enum FromRunner {
     Log(log::Level, String),
     /// The export returned. Only monitor returns a health.
     Done(Result<Option<Health>, Failure>),
-    /// The component does not fit this host; nothing of it ran.
+    /// The component does not fit this host; what was to be called did not run.
     Unfit(String),
     /// The plugin trapped, or returned what it may not.
     Broken(String),
