@@ -143,13 +143,15 @@ fn what_names_a_function_and_means_another_never_runs() {
     let other = r#"(import "ocf:agent/program@0.1.0" (instance (export "stop" (func (result u64)))))"#;
     for (name, import, result, code, reason) in [
         ("test/import", other, "", 5, "`stop` has the wrong type"),
-        ("test/export", "", "(result u32)", 1, "monitor: expected `result` found `u32`"),
+        ("test/export", "", "(result u32)", 5, "exports another `monitor`: expected `result` found `u32`"),
     ] {
         let path = host.path().join("misfit.wasm");
         fs::write(&path, wat::parse_str(misfit(name, import, result)).unwrap()).unwrap();
         host.policy(name, "format = 1\n");
         host.add(&path, &[]);
         let _ = host.action(name, "monitor").is(7);
+        // Nothing was started, so there is no reason to fence the node.
+        let _ = host.action(name, "stop").is(0);
         let _ = host.action(name, "start").is(code).says(reason);
         for _ in 0..50 {
             // Also where it ends before it is asked anything.
