@@ -45,10 +45,11 @@ fn expect(action: &Action<'_>, code: i32, reason: &str) -> Ran {
 }
 
 /// What a misdeed comes to in an export that the cluster's action depends on.
-const FATAL: [(&str, &str); 10] = [
+const FATAL: [(&str, &str); 11] = [
     ("loop", "no answer from the plugin in time"),
     ("trap", "unreachable"),
     ("panic", "the table is gone"),
+    ("confess", "panic: out of tea\\u{7} (lib.rs:7:1)"),
     ("exit", "exit"),
     ("allocate", "memory"),
     ("recurse", "trap"),

@@ -50,6 +50,8 @@ enum Misdeed {
     Trap,
     /// Panic, with a message of two lines.
     Panic,
+    /// Say why as a language's runtime does, and trap.
+    Confess,
     /// Call `exit`.
     Exit,
     /// Ask for memory until there is no more.
@@ -213,6 +215,10 @@ impl Hostile {
             Misdeed::Loop => spin(),
             Misdeed::Trap => std::process::abort(),
             Misdeed::Panic => panic!("the table is gone\nand so is the chair"),
+            Misdeed::Confess => {
+                ocf_agent::bindings::agent::ocf::agent::log::panic("out of tea\x07 (lib.rs:7:1)");
+                std::process::abort();
+            }
             Misdeed::Exit => std::process::exit(0),
             Misdeed::Allocate => allocate(),
             Misdeed::Recurse => drop(black_box(recurse(0))),
