@@ -29,6 +29,8 @@ pub enum Verdict {
     Broken(String),
     /// It did not return in time.
     TimedOut,
+    /// It waited for the host, which took until the deadline over this.
+    Waited(&'static str),
 }
 
 /// What the host knows of the effects of an instance.
@@ -418,6 +420,7 @@ fn spoiled(verdict: &Verdict, export: Export) -> Failed {
         Verdict::Unfit(text) => (FailureKind::NotInstalled, format!("the plugin does not fit this host: it {text}")),
         Verdict::Broken(text) => (FailureKind::Generic, format!("{export}: {text}")),
         Verdict::TimedOut => (FailureKind::Generic, format!("{export}: no answer from the plugin in time")),
+        Verdict::Waited(call) => (FailureKind::Generic, format!("{export}: {call} did not come to an end in time")),
         Verdict::Done(_) => (FailureKind::Generic, format!("{export}: the plugin answered what it cannot mean")),
     };
     Failed { kind, reason, is_of_host: true }

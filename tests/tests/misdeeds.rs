@@ -81,7 +81,11 @@ const ENDS: [Misdeed; 6] = [
 ];
 
 /// What never ends and waits.
-const WAITS: [Misdeed; 3] = [of_plugin("sleep", IN_TIME), of_plugin("doze", IN_TIME), of_plugin("stuck", IN_TIME)];
+const WAITS: [Misdeed; 3] = [
+    of_plugin("sleep", IN_TIME),
+    of_plugin("doze", IN_TIME),
+    of_plugin("stuck", "program.run did not come to an end in time"),
+];
 
 /// What never ends and computes.
 const COMPUTES: [Misdeed; 4] = [

@@ -17,6 +17,8 @@ use crate::sys::user::User;
 /// Lines and bytes that a plugin may log in one action.
 const LOG_LINES: u32 = 1_000;
 const LOG_BYTES: usize = 256 * 1024;
+/// A question that takes longer is named when the time is over.
+const LONG: Duration = Duration::from_millis(100);
 
 /// One action of one instance: broker, runner, and what the contract wants of them.
 pub struct Session<'a> {
@@ -31,12 +33,14 @@ pub struct Session<'a> {
     trace: Trace,
     log_lines: u32,
     log_bytes: usize,
+    /// The question whose answer came after the deadline, because it took long.
+    late: Option<&'static str>,
 }
 
 impl<'a> Session<'a> {
     /// Returns a session whose runner is started when it is first needed.
     pub fn new(broker: Broker<'a>, native: &'static [u8], facts: Facts, identity: Option<User>, trace: Trace) -> Self {
-        Self { broker, native, facts, identity, runner: None, trace, log_lines: 0, log_bytes: 0 }
+        Self { broker, native, facts, identity, runner: None, trace, log_lines: 0, log_bytes: 0, late: None }
     }
 
     fn spawn(&mut self) -> std::io::Result<(Pid, Channel)> {
@@ -89,7 +93,7 @@ impl<'a> Session<'a> {
             }
             Err(Lost::TimedOut) => {
                 end(pid);
-                Verdict::TimedOut
+                self.late.map_or(Verdict::TimedOut, Verdict::Waited)
             }
             Err(Lost::Garbled) => {
                 end(pid);
@@ -109,16 +113,20 @@ impl<'a> Session<'a> {
         loop {
             match channel.receive(Some(self.broker.deadline.plugin))? {
                 FromRunner::Call(call) => {
-                    let asked = self.trace.is_on().then(|| (format!("{call:?}"), call.name(), Instant::now()));
+                    let (name, began) = (call.name(), Instant::now());
+                    let asked = self.trace.is_on().then(|| format!("{call:?}"));
                     let mut shown = String::new();
-                    let is_on = asked.is_some();
                     let answer = dispatch(&mut self.broker, call, &mut |answer| {
-                        if is_on {
+                        if asked.is_some() {
                             shown = format!("{answer:?}");
                         }
                     });
-                    if let Some((text, name, since)) = asked {
-                        self.trace.line(&format!("{name} {} -> {shown}", arguments(&text)), Some(since.elapsed()));
+                    if let Some(text) = asked {
+                        self.trace.line(&format!("{name} {} -> {shown}", arguments(&text)), Some(began.elapsed()));
+                    }
+                    let now = Instant::now();
+                    if now >= self.broker.deadline.plugin && now - began >= LONG {
+                        self.late = Some(name);
                     }
                     channel.send_bytes(&answer)?;
                 }

@@ -46,10 +46,14 @@ pub struct Policy {
 pub struct Program {
     /// The file to execute.
     pub program: Template,
+    /// What runs it, with its own first arguments, where it is a script; empty where it is not.
+    pub interpreter: Vec<String>,
     /// Its arguments, without the zeroth.
     pub argv: Vec<Argument>,
     /// How long it may live.
     pub lifetime: Lifetime,
+    /// Whether starting it means to run it to its end: what it leaves behind is the daemon.
+    pub forks: bool,
     /// Whom it runs as.
     pub user: Template,
     /// Its whole environment besides `PATH` and `LANG`.
@@ -182,16 +186,36 @@ impl Policy {
     }
 }
 
-const PROGRAM_KEYS: [&str; 10] =
-    ["program", "argv", "lifetime", "user", "environment", "stop", "output", "input", "timeout", "signals"];
+const PROGRAM_KEYS: [&str; 12] = [
+    "program",
+    "interpreter",
+    "argv",
+    "lifetime",
+    "type",
+    "user",
+    "environment",
+    "stop",
+    "output",
+    "input",
+    "timeout",
+    "signals",
+];
 
 fn program(at: &mut Reader<'_, '_>) -> reader::Read<Program> {
     let program = at.required("program", template::program)?;
+    let interpreter = at.optional("interpreter", template::interpreter)?.unwrap_or_default();
     let argv = at.optional("argv", template::arguments)?.unwrap_or_default();
     let lifetime = at.required("lifetime", |value| match value.string()? {
         "action" => Ok(Lifetime::Action),
         "instance" => Ok(Lifetime::Instance),
         _ => Err(value.wrong("`lifetime` is \"action\" (ends within the action) or \"instance\" (a daemon)")),
+    })?;
+    let forks = at.optional("type", |value| match value.string()? {
+        "simple" => Ok(false),
+        "forking" => Ok(true),
+        _ => Err(value.wrong(
+            "`type` is \"simple\" (the program is the daemon) or \"forking\" (it ends, and leaves the daemon behind)",
+        )),
     })?;
     let user = at.required("user", template::user)?;
     let environment = at.optional("environment", template::environment)?.unwrap_or_default();
@@ -205,6 +229,10 @@ fn program(at: &mut Reader<'_, '_>) -> reader::Read<Program> {
     let signals = at.optional("signals", |value| value.array()?.iter().map(signal).collect::<Result<Vec<_>, _>>())?;
     match lifetime {
         Lifetime::Action if stop.is_some() => at.misplaced("stop", "is for a program of lifetime \"instance\"")?,
+        Lifetime::Action if forks.is_some() => at.misplaced("type", "is for a program of lifetime \"instance\"")?,
+        Lifetime::Instance if forks == Some(true) && signals.is_some() => {
+            at.misplaced("signals", "needs a main process, which a program of type \"forking\" does not have")?;
+        }
         Lifetime::Action if signals.is_some() => {
             at.misplaced("signals", "is for a program of lifetime \"instance\"")?;
         }
@@ -217,8 +245,10 @@ fn program(at: &mut Reader<'_, '_>) -> reader::Read<Program> {
     }
     Ok(Program {
         program,
+        interpreter,
         argv,
         lifetime,
+        forks: forks.unwrap_or(false),
         user,
         environment,
         stop: stop.unwrap_or_else(|| vec![StopStep { signal: Signal::SIGTERM, grace: Grace::Rest }]),

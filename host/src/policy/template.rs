@@ -181,6 +181,16 @@ pub(super) fn program(value: &Value<'_, '_>) -> Read<Template> {
     absolute(value).map(|path| Template::literal(&path.to_string_lossy()))
 }
 
+/// Reads an interpreter: an absolute path and its first arguments, all literal.
+pub(super) fn interpreter(value: &Value<'_, '_>) -> Read<Vec<String>> {
+    let words = value.array()?;
+    let Some(first) = words.first() else {
+        return Err(value.wrong("an interpreter is its path and its first arguments, such as [\"/bin/sh\"]"));
+    };
+    absolute(first)?;
+    words.iter().map(|word| word.string().map(str::to_owned)).collect()
+}
+
 /// Reads a user: a name, or a parameter with `one-of`.
 pub(super) fn user(value: &Value<'_, '_>) -> Read<Template> {
     if value.is_table() {

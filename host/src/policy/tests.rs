@@ -118,3 +118,22 @@ fn a_last_resort_is_known_in_full_beforehand() {
     assert!(parse(&text("[\"-KILL\"]")).unwrap().last_resort.is_some());
     assert!(parse(&text("[{ param = \"p\", port = {} }]")).is_err());
 }
+
+#[test]
+fn only_a_daemon_forks_and_only_one_with_a_main_process_takes_signals() {
+    let text = |more: &str| format!("format = 1\n[program.x]\nprogram = \"/etc/init.d/x\"\nuser = \"root\"\n{more}\n");
+    let good =
+        parse(&text("lifetime = \"instance\"\ntype = \"forking\"\ninterpreter = [\"/bin/sh\", \"-e\"]")).unwrap();
+    let program = &good.programs["x"];
+    assert_eq!((program.forks, &program.interpreter[..]), (true, &["/bin/sh".to_owned(), "-e".to_owned()][..]));
+    for (more, message) in [
+        ("lifetime = \"action\"\ntype = \"forking\"", "is for a program of lifetime \"instance\""),
+        ("lifetime = \"instance\"\ntype = \"forking\"\nsignals = [\"HUP\"]", "needs a main process"),
+        ("lifetime = \"instance\"\ntype = \"oneshot\"", "`type` is"),
+        ("lifetime = \"instance\"\ninterpreter = []", "an interpreter is its path"),
+        ("lifetime = \"instance\"\ninterpreter = [\"sh\"]", "absolute"),
+    ] {
+        let wrong = parse(&text(more)).unwrap_err().to_string();
+        assert!(wrong.contains(message), "{wrong}");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::keeper::{self, ToKeeper};
+use super::keeper::{self, FromKeeper, ToKeeper};
 use super::tree::{self, Tree};
 use super::{Permit, wait_until};
 use crate::instance::Daemon;
@@ -21,9 +21,11 @@ const GONE: Duration = Duration::from_secs(2);
 /// What the keeper of a daemon has written down.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// The main process.
+    /// The main process; none once a program that forks has left the daemon behind.
     pub main: Option<ProcessId>,
-    /// How it ended.
+    /// Whether it has: all that is left of the tree is the daemon.
+    pub has_forked: bool,
+    /// How the main process ended; of a daemon that was left behind, the last of its processes.
     pub ended: Option<Ended>,
     /// The last of what the daemon wrote to standard output and error.
     pub output: String,
@@ -103,10 +105,13 @@ impl Daemon {
         let members = self.tree(report.as_ref()).members();
         let main = report.as_ref().and_then(|r| r.main);
         let ended = report.as_ref().and_then(|r| r.ended);
+        let has_forked = report.as_ref().is_some_and(|r| r.has_forked);
         let phase = match main {
             Some(main) if members.contains(&main) || main.is_alive() => Phase::Running,
+            _ if !members.is_empty() && has_forked => Phase::Running,
             _ if !members.is_empty() => Phase::Remains,
             Some(_) => Phase::Failed,
+            None if has_forked => Phase::Failed,
             None => Phase::Stopped,
         };
         Condition { phase, members, main, ended, since_boot_ns: self.since_boot_ns }
@@ -138,7 +143,8 @@ impl Daemon {
             if main.is_some_and(|main| main.signal(step.signal)) {
                 wait_until(until, || tree.members().is_empty() || main.is_some_and(|main| !main.is_alive()));
             }
-            if !wait_until((Instant::now() + GONE / 4).min(until), || tree.members().is_empty()) {
+            let patience = if main.is_some() { GONE / 4 } else { Duration::ZERO };
+            if !wait_until((Instant::now() + patience).min(until), || tree.members().is_empty()) {
                 tree.signal(step.signal);
                 wait_until(until, || tree.members().is_empty());
             }
@@ -172,11 +178,13 @@ impl Daemon {
 }
 
 impl Permit {
-    /// Starts the program under a keeper and returns when it has been executed. `recorded` is called with the daemon
+    /// Starts the program under a keeper and returns when it has been executed; if it forks, when it has ended and left
+    /// the daemon behind. `recorded` is called with the daemon
     /// each time that more is known of it, before the next step.
     ///
     /// # Errors
-    /// `unavailable` if it cannot be executed; `other` if no keeper can be made or the record cannot be written.
+    /// `unavailable` if it cannot be executed; `other` if it forks and ended with something else than 0, if no keeper
+    /// can be made or the record cannot be written; `timed-out`.
     pub fn start(
         self,
         instance: &str,
@@ -203,14 +211,18 @@ impl Permit {
             environment: self.environment,
             user: self.user,
             cgroup: daemon.cgroup.clone(),
+            forks: self.forks,
         };
         daemon.keeper = ProcessId::now(pid.as_raw());
         recorded(&daemon)?;
         // From here on the keeper may act: all that it makes can be found through what is recorded.
         ours.send(&plan).map_err(|_| other("keeper", &"ended at once"))?;
-        match ours.receive::<Result<(), String>>(Some(deadline)) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(Error::Unavailable(format!("program {label}: cannot be executed: {why}"))),
+        match ours.receive(Some(deadline)) {
+            Ok(FromKeeper::Started) => Ok(()),
+            Ok(FromKeeper::NotExecuted(why)) => {
+                Err(Error::Unavailable(format!("program {label}: cannot be executed: {why}")))
+            }
+            Ok(FromKeeper::Failed(how)) => Err(Error::Other(format!("program {label}: {how}"))),
             Err(crate::seam::Lost::TimedOut) => Err(Error::TimedOut),
             Err(_) => Err(other("keeper", &"ended without a word")),
         }

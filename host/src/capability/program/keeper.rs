@@ -52,7 +52,20 @@ pub enum ToKeeper {
         user: Option<User>,
         /// The control group of the daemon's tree.
         cgroup: Option<PathBuf>,
+        /// Whether the program ends and leaves the daemon behind.
+        forks: bool,
     },
+}
+
+/// What a keeper answers, once.
+#[derive(Serialize, Deserialize)]
+pub enum FromKeeper {
+    /// The program was executed; if it forks, it has ended well.
+    Started,
+    /// It could not be executed.
+    NotExecuted(String),
+    /// It forks, and ended badly: how, and its last line.
+    Failed(String),
 }
 
 /// Starts a keeper, which waits for its plan.
@@ -115,7 +128,8 @@ fn keep() -> std::io::Result<()> {
     signals.thread_block()?;
     let children =
         SignalFd::with_flags(&SigSet::from(Signal::SIGCHLD), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    let Ok(ToKeeper::Plan { label, instance, report: path, argv, environment, user, cgroup }) = broker.receive(None)
+    let Ok(ToKeeper::Plan { label, instance, report: path, argv, environment, user, cgroup, forks }) =
+        broker.receive(None)
     else {
         // The broker died before it gave the word: nothing was started.
         return Ok(());
@@ -134,18 +148,22 @@ fn keep() -> std::io::Result<()> {
     crate::instance::save_report(&path, &report)?;
     let mut why = String::new();
     std::fs::File::from(failed).read_to_string(&mut why)?;
-    let started = if why.is_empty() { Ok(()) } else { Err(why.clone()) };
-    if !why.is_empty() {
-        report.main = None;
-        crate::instance::save_report(&path, &report)?;
-    }
-    let _ = broker.send(&started);
-    drop(broker);
+    let waiting = if why.is_empty() && forks {
+        Some(broker)
+    } else {
+        let answer = if why.is_empty() { FromKeeper::Started } else { FromKeeper::NotExecuted(why) };
+        if matches!(answer, FromKeeper::NotExecuted(_)) {
+            report.main = None;
+            crate::instance::save_report(&path, &report)?;
+        }
+        let _ = broker.send(&answer);
+        None
+    };
     let log = crate::report::Log::system(&format!("{instance}/{label}"));
-    watch(main, std::fs::File::from(output), &children, &mut report, &path, &log)
+    watch(main, std::fs::File::from(output), &children, &mut report, &path, &log, waiting)
 }
 
-/// Waits for the end of everything.
+/// Waits for the end of everything. A broker that is `waiting` is told how a program that forks ended.
 fn watch(
     main: Pid,
     output: std::fs::File,
@@ -153,6 +171,7 @@ fn watch(
     report: &mut Report,
     path: &Path,
     log: &crate::report::Log,
+    mut waiting: Option<Channel>,
 ) -> std::io::Result<()> {
     nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let mut tail = Tail::default();
@@ -165,35 +184,59 @@ fn watch(
         let _ = poll(&mut waited, PollTimeout::NONE);
         drop(waited);
         while children.read_signal().is_ok_and(|s| s.is_some()) {}
-        if let Some(pipe) = &mut output
-            && !tail.take(pipe, log)
-        {
-            output = None;
-        }
         loop {
-            let ended = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, status)) if pid == main => {
-                    Ended::Exited(u8::try_from(status).unwrap_or(255))
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => {
-                    Ended::Signaled(u8::try_from(signal as i32).unwrap_or(0))
+            let (pid, ended) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, status)) => (pid, Ended::Exited(u8::try_from(status).unwrap_or(255))),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    (pid, Ended::Signaled(u8::try_from(signal as i32).unwrap_or(0)))
                 }
                 Ok(WaitStatus::StillAlive) => break,
-                Ok(_) => continue,
-                Err(nix::Error::ECHILD) => {
-                    return finish(report, &tail, path);
-                }
-                Err(nix::Error::EINTR) => continue,
+                Err(nix::Error::ECHILD) => return finish(report, &mut tail, output.as_ref(), path, log),
+                Ok(_) | Err(nix::Error::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            report.ended = Some(ended);
-            report.output.clone_from(&tail.text());
+            if pid != main {
+                // Of a daemon that was left behind, the last one counts: it is written down when nothing is left.
+                report.ended = if report.has_forked { Some(ended) } else { report.ended };
+                continue;
+            }
+            // What it said last may still be in the pipe.
+            output = output.filter(|pipe| tail.take(pipe, log));
+            report.output = tail.text();
+            let answer = match (&waiting, ended) {
+                (Some(_), Ended::Exited(0)) => {
+                    (report.main, report.has_forked) = (None, true);
+                    FromKeeper::Started
+                }
+                (..) => {
+                    report.ended = Some(ended);
+                    let said = report.last_line().map(|line| format!(": {line}")).unwrap_or_default();
+                    FromKeeper::Failed(format!("{ended}{said}"))
+                }
+            };
             save_if_wanted(path, report)?;
+            if let Some(broker) = waiting.take() {
+                let _ = broker.send(&answer);
+            }
         }
+        output = output.filter(|pipe| tail.take(pipe, log));
     }
 }
 
-fn finish(report: &mut Report, tail: &Tail, path: &Path) -> std::io::Result<()> {
+fn finish(
+    report: &mut Report,
+    tail: &mut Tail,
+    output: Option<&std::fs::File>,
+    path: &Path,
+    log: &crate::report::Log,
+) -> std::io::Result<()> {
+    if let Some(pipe) = output {
+        tail.take(pipe, log);
+    }
+    if report.has_forked && report.ended.is_none() {
+        // It left nothing behind.
+        report.ended = Some(Ended::Exited(0));
+    }
     report.output = tail.text();
     save_if_wanted(path, report)
 }
@@ -212,7 +255,7 @@ struct Tail {
 
 impl Tail {
     /// Takes what is there. False at the end.
-    fn take(&mut self, pipe: &mut std::fs::File, log: &crate::report::Log) -> bool {
+    fn take(&mut self, mut pipe: &std::fs::File, log: &crate::report::Log) -> bool {
         let mut piece = [0; 4096];
         loop {
             match pipe.read(&mut piece) {

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use crate::policy::template::{Unfit, Values, fill_all};
 use crate::policy::{Lifetime, Program};
 use crate::seam::{Answer, Error, Slot};
+use crate::sys::trusted;
 use crate::sys::user::{self, User};
 
 /// Where programs look for programs.
@@ -33,6 +34,7 @@ pub struct Permit {
     argv: Vec<CString>,
     environment: Vec<CString>,
     user: Option<User>,
+    forks: bool,
     input: bool,
     timeout: Option<Duration>,
 }
@@ -48,6 +50,8 @@ pub fn binding<'a>(
 ) -> Answer<&'a Program> {
     let program = bound.get(label).ok_or_else(|| Error::Denied(format!("program {label}: not granted")))?;
     match lifetime {
+        // It ends within the action too, asked for something else than to start the daemon.
+        Some(Lifetime::Action) if program.forks => Ok(program),
         Some(wanted) if wanted != program.lifetime => {
             let needed = match wanted {
                 Lifetime::Action => "action",
@@ -71,7 +75,7 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
     let unset = || refuse(Unfit::Parameter("a parameter that it needs is not set".to_owned()));
     let path = program.program.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
     let name = program.user.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
-    let mut argv = vec![path.clone()];
+    let (file, mut argv) = executable(program, label, &path).map_err(Error::Unavailable)?;
     argv.extend(fill_all(&program.argv, &values).map_err(refuse)?);
     let mut environment = vec![PATH.to_owned()];
     if !program.environment.iter().any(|(name, _)| name == "LANG") {
@@ -83,7 +87,6 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
             environment.push(format!("{variable}={value}"));
         }
     }
-    let file = open(label, &path).map_err(Error::Unavailable)?;
     let user = look_up(label, &name).map_err(Error::Unavailable)?;
     Ok(Permit {
         label: label.to_owned(),
@@ -91,6 +94,7 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
         argv: c_strings(argv),
         environment: c_strings(environment),
         user,
+        forks: program.forks,
         input: program.input,
         timeout: program.timeout_ms.map(Duration::from_millis),
     })
@@ -98,17 +102,26 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
 
 /// What a binding names and this node lacks, as far as nothing has to be known of an instance.
 pub fn lacking(program: &Program, label: &str) -> Vec<String> {
-    let file = program.program.as_literal().and_then(|path| open(label, path).err());
+    let file = program.program.as_literal().and_then(|path| executable(program, label, path).err());
     let user = program.user.as_literal().and_then(|name| look_up(label, name).err());
     file.into_iter().chain(user).collect()
 }
 
-fn open(label: &str, path: &str) -> Result<OwnedFd, String> {
-    crate::sys::trusted::open_program(Path::new(path)).map_err(|error| match error.kind() {
+/// What is executed, and the first of its arguments: the program, or its interpreter with the path of the script, which
+/// nobody but root can replace.
+fn executable(program: &Program, label: &str, path: &str) -> Result<(OwnedFd, Vec<String>), String> {
+    let failed = |path: &str, error: &std::io::Error| match error.kind() {
         ErrorKind::PermissionDenied => format!("program {label}: not safe to run: {error}"),
         ErrorKind::NotFound => format!("program {label}: {path} is not there"),
         _ => format!("program {label}: {path}: {error}"),
-    })
+    };
+    let open = |path: &str| trusted::open_program(Path::new(path)).map_err(|error| failed(path, &error));
+    let Some(interpreter) = program.interpreter.first() else { return Ok((open(path)?, vec![path.to_owned()])) };
+    let script = Path::new(path).canonicalize().and_then(|real| trusted::open(&real).map(|_| real));
+    let script = script.map_err(|error| failed(path, &error))?;
+    let mut argv = program.interpreter.clone();
+    argv.push(script.to_string_lossy().into_owned());
+    Ok((open(interpreter)?, argv))
 }
 
 /// Whom a program runs as; none in a namespace of one user.

@@ -35,7 +35,10 @@ fn allowed(action: &str) -> &'static [u8] {
 fn is_earned(action: &str, fake: &Fake) -> bool {
     let health = match &fake.last_monitor {
         Some(Verdict::Done(Ok(health))) => *health,
-        Some(Verdict::Done(Err(_)) | Verdict::Unfit(_) | Verdict::Broken(_) | Verdict::TimedOut) | None => None,
+        Some(
+            Verdict::Done(Err(_)) | Verdict::Unfit(_) | Verdict::Broken(_) | Verdict::TimedOut | Verdict::Waited(_),
+        )
+        | None => None,
     };
     let has_failed = matches!(fake.last_monitor, Some(Verdict::Done(Err(_)))) || health == Some(Health::FailedPromoted);
     match action {
