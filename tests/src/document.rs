@@ -90,8 +90,8 @@ pub struct Done {
 
 /// Types commands into one bash, in a directory, on a node of their own.
 ///
-/// The node is mount, process, network and name space of its own: `/usr`, `/etc`, `/var` and `/tmp` are the machine's
-/// with a layer in memory before them, `/run` is empty, and nothing of ours is installed. The laid out tree under test
+/// The node is mount, process, network and name space of its own: `/usr`, `/etc` and `/var` are the machine's
+/// with a layer in memory before them, `/run` and `/tmp` are empty, and nothing of ours is installed. The tree under test
 /// stands in `target/dist`, and its `usr/bin` in `PATH`. Everything ends with the last command. Needs root.
 pub fn play(commands: &[String], directory: &str) -> Vec<Done> {
     const MARK: &str = "\u{1}done";
@@ -149,11 +149,25 @@ const FURNISH: &str = r#"
     exec 2>&1
     ip link set lo up
     mount -t tmpfs -o mode=755 tmpfs /run
-    for name in usr etc var tmp; do
+    for name in usr etc var; do
         mkdir -p /run/layers/$name/upper /run/layers/$name/work
         chmod --reference=/$name /run/layers/$name/upper
         mount -t overlay -o "lowerdir=/$name,upperdir=/run/layers/$name/upper,workdir=/run/layers/$name/work" overlay /$name
     done
+    # Nobody's files are in /tmp, but for what the test itself has there.
+    keep() {
+        case $1 in
+            /tmp/*)
+                set -- "$1" "/run/kept$1"
+                mkdir -p "$2"
+                mount --bind "$1" "$2"
+                kept="$kept $1"
+        esac
+    }
+    kept=
+    for path in "${script%/*}" "$checkout" "$target" "$tree"; do keep "$path"; done
+    mount -t tmpfs -o mode=1777 tmpfs /tmp
+    for path in $kept; do mkdir -p "$path"; mount --bind "/run/kept$path" "$path"; done
     mkdir -p "$checkout/target"
     [ "$target" = "$checkout/target" ] || mount --bind "$target" "$checkout/target"
     mkdir -p "$checkout/target/dist"
