@@ -224,7 +224,7 @@ fn inspect_shows_what_a_component_is_without_running_it() {
     assert_eq!(parameters, ["greet", "port"]);
     assert_eq!(known["parameters"][1]["default"], "5678");
     assert_eq!(known["exports"], json!(["ocf:agent/lifecycle@0.1.0"]));
-    assert_eq!(known["imports"]["ocf:agent/endpoint@0.1.0"], json!(["exchange"]));
+    assert_eq!(known["imports"]["ocf:agent/endpoint@0.1.0"], json!(["connect", "exchange"]));
     let requests: Vec<(&str, &str)> = known["requests"]
         .as_array()
         .unwrap()

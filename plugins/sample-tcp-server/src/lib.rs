@@ -42,6 +42,11 @@ agent!(SampleTcpServer);
 
 impl Agent for SampleTcpServer {
     fn start(&self) -> Outcome {
+        // Who comes too late must not be mistaken for who is there.
+        let is_gone = matches!(GREETER.phase()?, Phase::Stopped | Phase::Failed);
+        if is_gone && GREETING.connect()? == Reach::Open {
+            return fail(format!("port {}: somebody else listens there", self.port));
+        }
         GREETER.start()?;
         Ok(())
     }

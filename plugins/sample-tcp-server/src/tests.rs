@@ -17,15 +17,22 @@ fn running() -> Node {
 
 #[test]
 fn starts_and_stops_the_daemon() {
-    Node::new().endpoint("greeting", "Hello! This is node1!\n").install();
+    Node::new().install();
     let agent = SampleTcpServer::read();
     assert_eq!(agent.monitor(), Ok(Health::NotRunning));
     agent.start().unwrap();
     assert_eq!(fake::program_phase("greeter"), Phase::Running);
-    assert_eq!(agent.monitor(), Ok(Health::Running));
     agent.stop().unwrap();
     agent.stop().unwrap();
     assert_eq!(agent.monitor(), Ok(Health::NotRunning));
+}
+
+#[test]
+fn does_not_take_another_server_for_its_own() {
+    Node::new().endpoint("greeting", "Hello! This is node1!\n").install();
+    let refused = SampleTcpServer::read().start().unwrap_err();
+    assert_eq!(refused.reason, "port 5678: somebody else listens there");
+    assert_eq!(fake::program_phase("greeter"), Phase::Stopped);
 }
 
 #[test]

@@ -154,7 +154,18 @@ fn killed_between(agent: &'static str, word: &str, at_least: &[&str]) {
 
 #[test]
 fn a_start_of_a_server_killed_at_each_host_call() {
-    killed_everywhere(SERVER, "start", &["program.status", "program.start", "program.status", "endpoint.exchange"]);
+    killed_everywhere(
+        SERVER,
+        "start",
+        &[
+            "program.status",
+            "program.status",
+            "endpoint.connect",
+            "program.start",
+            "program.status",
+            "endpoint.exchange",
+        ],
+    );
 }
 
 #[test]
