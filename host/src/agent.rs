@@ -1,6 +1,8 @@
 //! One action from request to outcome, as Pacemaker sees it. Read downwards: what needs no plugin, who may ask, which
 //! record, which plan, the contract, what is written down.
 
+mod printed;
+
 use std::time::{Duration, Instant};
 
 use crate::broker::{Broker, Deadline, Session, Trace};
@@ -21,13 +23,13 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     let Some(action) = request.action else {
         let word =
             if request.word.is_empty() { "no action".to_owned() } else { format!("unknown action {}", request.word) };
-        let _ = report::print(usage(request).as_bytes());
+        let _ = report::print(printed::usage(request).as_bytes());
         return Outcome::because(Exit::Unimplemented, &word);
     };
     match action {
-        Action::MetaData => return meta_data(request),
-        Action::Usage => return printed(&usage(request)),
-        Action::Methods => return printed(&methods(request)),
+        Action::MetaData => return printed::meta_data(request),
+        Action::Usage => return printed::printed(&printed::usage(request)),
+        Action::Methods => return printed::printed(&printed::methods(request)),
         _ => {}
     }
     let log = Log::of(&request.agent.kind, request.instance.as_deref(), request.log.clone());
@@ -116,7 +118,9 @@ impl Invocation<'_> {
             }
         };
         let planned = match &known {
-            Known::Active(record) if !self.begins() => plan::pinned(record, self.request, self.log, until),
+            Known::Active(record) if !self.begins() || self.goes_on(record) => {
+                plan::pinned(record, self.request, self.log, until)
+            }
             Known::Active(_) | Known::Nothing | Known::Lost => plan::today(self.request, self.log, until),
         };
         let plan = match planned {
@@ -141,6 +145,27 @@ impl Invocation<'_> {
             self.adopt(&plan);
         }
         outcome
+    }
+
+    /// Whether a start finds running what an earlier one began with something else: another version, policy or
+    /// parameters than today's. It goes on as it is; what changed counts from the next start.
+    fn goes_on(&self, record: &Record) -> bool {
+        let until = self.deadline.plugin;
+        if self.action != Action::Start || record.state == State::Stopping {
+            return false;
+        }
+        let today = plan::today(self.request, self.log, until);
+        if today.is_ok_and(|today| record.pins.as_ref() == Some(&today.pins) && record.given == today.given) {
+            return false;
+        }
+        let Ok(pinned) = plan::pinned(record, self.request, self.log, until) else { return false };
+        let Ok(mut session) = self.session(record.clone(), &pinned) else { return false };
+        let outcome = contract::monitor(&mut session, false, 0);
+        let runs = !outcome.exit.is_failure() && outcome.exit != Exit::NotRunning;
+        if runs {
+            self.log.warning("already runs with what it was started with; what changed counts from the next start");
+        }
+        runs
     }
 
     /// Performs the action with an active record or none.
@@ -427,59 +452,4 @@ fn note(directory: &Directory, request: &Request, action: Action, outcome: &Outc
         took_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         reason: outcome.reason.clone(),
     });
-}
-
-fn meta_data(request: &Request) -> Outcome {
-    let path = store::metadata_path(&request.agent);
-    match std::fs::read(&path) {
-        Ok(xml) => match report::print(&xml) {
-            Ok(()) => Outcome::of(Exit::Success),
-            Err(error) => Outcome::because(Exit::Generic, &format!("standard output: {error}")),
-        },
-        Err(error) => {
-            let what = match error.kind() {
-                std::io::ErrorKind::NotFound => format!("{} is not installed on this node", request.agent),
-                _ => format!("{}: {error}", path.display()),
-            };
-            Outcome::because(Exit::NotInstalled, &what)
-        }
-    }
-}
-
-fn printed(text: &str) -> Outcome {
-    match report::print(text.as_bytes()) {
-        Ok(()) => Outcome::of(Exit::Success),
-        Err(error) => Outcome::because(Exit::Generic, &format!("standard output: {error}")),
-    }
-}
-
-fn words(request: &Request) -> Vec<&'static str> {
-    let mut words = vec!["start", "stop", "monitor"];
-    if let Ok((_, generation)) = plan::installed(&request.agent) {
-        let exports = generation.description.exports;
-        let optional = [
-            (exports.role, &["promote", "demote"][..]),
-            (exports.notification, &["notify"]),
-            (exports.migration, &["migrate_to", "migrate_from"]),
-            (exports.reload, &["reload-agent"]),
-        ];
-        words.extend(optional.iter().filter(|(is, _)| *is).flat_map(|(_, words)| words.iter().copied()));
-    }
-    words.extend(["validate-all", "meta-data", "methods", "usage"]);
-    words
-}
-
-fn methods(request: &Request) -> String {
-    words(request).iter().map(|word| format!("{word}\n")).collect()
-}
-
-fn usage(request: &Request) -> String {
-    let agent = &request.agent;
-    format!(
-        "usage: {} ACTION\n\nThe OCF resource agent ocf:{}:{}, run by Pacemaker: the instance in OCF_RESOURCE_INSTANCE, its parameters\nin OCF_RESKEY_name. By hand: ocf-wasm run {agent} ACTION -p name=value.\n\nActions: {}\n",
-        agent.kind,
-        agent.provider,
-        agent.kind,
-        words(request).join(", ")
-    )
 }

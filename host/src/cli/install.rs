@@ -99,7 +99,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     }
     let number = install::add(&examined, profile)?;
     let generation = store::generation(&agent, number).map_err(|e| anyhow::anyhow!("{e:?}"))?;
-    let trials = if arguments.next_start { Vec::new() } else { repin::try_all(&agent, number, &generation)? };
+    let tried = if arguments.next_start { Ok(Vec::new()) } else { repin::try_all(&agent, number, &generation) };
+    let trials = tried.inspect_err(|_| install::take_back(&agent, number))?;
     install::switch(&agent, number)?;
     let repinned = repin::keep_all(trials)?;
     report(&agent, number, &generation, &asked, &repinned, format)

@@ -22,7 +22,9 @@ use crate::ocf::description::AgentName;
 
 /// Where all instances of this node are recorded.
 pub const RUN: &str = "/run/ocf-wasm";
-/// For which boot [`RUN`] was made: if it says "this one" and the directory is gone, evidence was lost.
+/// Stands in [`RUN`] from its first record on.
+const BEGUN: &str = "/run/ocf-wasm/.begun";
+/// For which boot that was: if it says "this one" and [`BEGUN`] is gone, evidence was lost.
 const MARKER: &str = "/var/lib/ocf-wasm/boot";
 /// Stands in [`RUN`] if evidence of this boot was lost once.
 const LOST: &str = "/run/ocf-wasm/.lost";
@@ -62,9 +64,8 @@ impl Directory {
         if self.is_there() {
             return Ok(());
         }
-        let is_first = !Path::new(RUN).is_dir();
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-        if is_first {
+        if !Path::new(BEGUN).exists() {
             let now = boot::identity();
             if std::fs::read_to_string(MARKER).is_ok_and(|then| then == now) {
                 std::fs::write(LOST, "")?;
@@ -72,6 +73,7 @@ impl Directory {
                 // If it cannot be written, a loss would go unnoticed; that is no reason not to start.
                 let _ = std::fs::write(MARKER, now);
             }
+            std::fs::write(BEGUN, "")?;
         }
         Ok(())
     }
@@ -79,12 +81,18 @@ impl Directory {
     /// Whether records of this boot may have been lost, so that "no record" proves nothing.
     pub fn evidence_was_lost() -> bool {
         Path::new(LOST).exists()
-            || !Path::new(RUN).is_dir() && std::fs::read_to_string(MARKER).is_ok_and(|then| then == boot::identity())
+            || !Path::new(BEGUN).exists() && std::fs::read_to_string(MARKER).is_ok_and(|then| then == boot::identity())
     }
 
     /// Reads the record.
     pub fn record(&self) -> Found {
-        record::read(&self.path.join("record"), Self::evidence_was_lost)
+        record::read(&self.path.join("record"), || Self::evidence_was_lost() || self.has_a_report())
+    }
+
+    /// Whether a daemon's report is there, which a verified stop removes: without a record, that was lost.
+    fn has_a_report(&self) -> bool {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.path().extension().is_some_and(|ext| ext == REPORT_EXTENSION))
     }
 
     /// Replaces the record as a whole. The caller holds the lock for itself alone.
@@ -97,10 +105,12 @@ impl Directory {
 
     /// The file in which the keeper of a daemon reports.
     pub fn report_path(&self, label: &str) -> PathBuf {
-        self.path.join(format!("{label}.daemon"))
+        self.path.join(format!("{label}.{REPORT_EXTENSION}"))
     }
 }
 
+/// What the name of a keeper's report ends with.
+const REPORT_EXTENSION: &str = "daemon";
 /// First bytes of a keeper's report.
 const REPORT: [u8; 4] = *b"OWD1";
 

@@ -290,7 +290,8 @@ fn parameter_of(note: ParameterNote) -> Result<Parameter> {
     })
 }
 
-/// Writes a new generation beside those that are there, and returns its number. It is not current yet.
+/// Writes a new generation beside those that are there, and returns its number. It is not current yet. If the current
+/// one is the same in all, its number is returned.
 ///
 /// # Errors
 /// What the kernel says; a generation that is not complete is never seen.
@@ -308,6 +309,12 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
     let above = agent_path(agent);
     fs::create_dir_all(&above).with_context(|| above.display().to_string())?;
     super::make_listable(&above)?;
+    if let Some(current) = super::current(agent)
+        && super::generation(agent, current).is_ok_and(|g| g.component == examined.digest && g.profile == profile)
+        && fs::read_to_string(above.join(current.to_string()).join("metadata.xml")).is_ok_and(|text| text == xml)
+    {
+        return Ok(current);
+    }
     let number = super::generations(agent).last().copied().unwrap_or(0) + 1;
     let (new, path) = (above.join(format!(".{number}.new")), above.join(number.to_string()));
     let _ = fs::remove_dir_all(&new);
@@ -329,6 +336,13 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
     fs::rename(&new, &path).with_context(|| path.display().to_string())?;
     fs::File::open(&above)?.sync_all()?;
     Ok(number)
+}
+
+/// Takes back a generation that was added and is not wanted. One that is current stays.
+pub fn take_back(agent: &AgentName, number: u32) {
+    if super::current(agent) != Some(number) {
+        let _ = fs::remove_dir_all(agent_path(agent).join(number.to_string()));
+    }
 }
 
 /// Makes a generation the current one, and puts the agent where Pacemaker looks.

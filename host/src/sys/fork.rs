@@ -34,6 +34,12 @@ pub fn reset_signals() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
+/// Takes SIGPIPE as every tool does: a reader that went away ends it.
+pub fn end_by_broken_pipes() {
+    // SAFETY: SIG_DFL is a disposition without a handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// Ignores SIGPIPE: a reader that went away is an error of the write.
 pub fn ignore_broken_pipes() {
     // SAFETY: SIG_IGN is a disposition without a handler.
