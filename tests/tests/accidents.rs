@@ -6,7 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use ocf_wasm_tests::host::{Action, TestHost, free_port, is_alive, plugin, variant_of};
+use ocf_wasm_tests::host::{Action, TestHost, dist, finish, free_port, is_alive, plugin, variant_of};
 
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
 
@@ -130,6 +130,19 @@ fn an_install_that_is_refused_or_changes_nothing_makes_no_generation() {
     server.host.add(&other, &[]);
     assert_eq!(generations(), ["1", "2", "current"]);
     server.action("stop").is(0);
+}
+
+#[test]
+fn looking_into_a_root_that_is_not_there_makes_none() {
+    let host = TestHost::new();
+    let missing = host.path().join("typo");
+    for verb in [&["list"][..], &["check"], &["why", "web"], &["remove", SERVER], &["rollback", SERVER]] {
+        let mut tool = std::process::Command::new(dist().join("usr/bin/ocf-wasm"));
+        let ran = finish(tool.arg("--root").arg(&missing).args(verb));
+        let says = format!("error: there is no private root {}: `install` and `run` make one\n", missing.display());
+        assert_eq!((ran.code, ran.stderr.as_str()), (1, says.as_str()), "{verb:?}");
+        assert!(!missing.exists());
+    }
 }
 
 #[test]

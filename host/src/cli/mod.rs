@@ -28,7 +28,9 @@ use clap::{Parser, Subcommand, ValueEnum};
     after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm install NAME.wasm --allow-unsigned;\n             ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml; pcs resource create r1 ocf:PROVIDER:TYPE"
 )]
 struct Arguments {
-    /// Work in a private root: store, policy, records and agents below DIR, nothing else is touched. Needs no root
+    /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
+    /// DIR/lib for /var/lib/ocf-wasm, DIR/run for /run/ocf-wasm, DIR/resource.d for /usr/lib/ocf/resource.d, also where
+    /// messages name those
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     /// How to print
@@ -99,6 +101,13 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         other => other,
     };
     if let Some(root) = &root {
+        let makes_one =
+            !matches!(verb, Verb::List | Verb::Check(_) | Verb::Why(_) | Verb::Rollback(_) | Verb::Remove(_));
+        anyhow::ensure!(
+            makes_one || root.is_dir(),
+            "there is no private root {}: `install` and `run` make one",
+            root.display()
+        );
         if matches!(verb, Verb::Run(_)) && !is_named {
             eprintln!("note: in the private root {0}; more about it: ocf-wasm --root {0} why INSTANCE", root.display());
         }
