@@ -49,7 +49,10 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     let deadline = deadline(request, action, start);
     arm(request, action, &deadline);
     let invocation = Invocation { request, action, instance, directory: &directory, deadline, log: &log, start };
-    let outcome = invocation.perform();
+    let mut outcome = invocation.perform();
+    if matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) && !outcome.reason.ends_with(')') {
+        outcome.reason = plan::explained(&outcome.reason, &plan::hint(&directory, instance));
+    }
     note(&directory, request, action, &outcome, start);
     outcome
 }
@@ -216,7 +219,7 @@ impl Invocation<'_> {
     fn perform_blindly(&self, plan: &Plan) -> Outcome {
         let unknown = || {
             let text = "the record of this instance is damaged or was lost: what runs here is not known";
-            Outcome::because(Exit::Generic, text)
+            Outcome::because(Exit::Generic, &plan::explained(text, &plan::hint(self.directory, self.instance)))
         };
         if self.begins() {
             return unknown();

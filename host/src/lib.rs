@@ -21,3 +21,5 @@ pub mod sealed;
 pub mod seam;
 pub mod store;
 pub mod sys;
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::instance::{Pins, Record};
+use crate::instance::{Directory, Pins, Record};
 use crate::ocf::description::{AgentName, is_secret};
-use crate::ocf::outcome::{Exit, Outcome};
+use crate::ocf::outcome::{Exit, Outcome, REASON_BYTES};
 use crate::ocf::{Action, Description, Parameters, Request, parameter};
 use crate::policy::{self, Policy, Refused};
 use crate::report::Log;
@@ -72,7 +72,7 @@ pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -
         Refusal::Node(_) => Exit::Generic,
     };
     let text = refusal.to_string();
-    let reason = |exit: Exit| Outcome::because(exit, &with_hint(&text, request));
+    let reason = |exit: Exit| Outcome::because(exit, &with_hint(&text, request, refusal));
     match request.action {
         Some(Action::Monitor) if recorded => reason(Exit::Generic),
         Some(Action::Monitor) if request.is_probe() => match refusal {
@@ -98,14 +98,32 @@ pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -
     }
 }
 
-/// The cause first, then what explains it, as far as both fit.
-fn with_hint(text: &str, request: &Request) -> String {
-    let hint = format!(" (ocf-wasm why {})", request.instance.as_deref().unwrap_or("INSTANCE"));
-    let room = 120_usize.saturating_sub(hint.len());
-    if hint.len() > 40 {
-        return text.to_owned();
-    }
-    format!("{}{hint}", crate::ocf::outcome::one_line(text, room))
+/// Bytes of a hint beyond which it would leave no room for the cause.
+const HINT_BYTES: usize = 60;
+
+/// The command that explains an action of an instance, to stand behind a reason: for one that has a directory, since
+/// `why` knows no other. Empty if there is none, or its name is too long.
+pub fn hint(directory: &Directory, instance: &str) -> String {
+    let hint = format!(" (ocf-wasm why {instance})");
+    if hint.len() <= HINT_BYTES && directory.is_there() { hint } else { String::new() }
+}
+
+/// The cause first, then the command that explains it.
+fn with_hint(text: &str, request: &Request, refusal: &Refusal) -> String {
+    let instance = request.instance.as_deref();
+    let why = instance.map(|name| hint(&Directory::of(&request.agent, name), name)).unwrap_or_default();
+    let hint = match refusal {
+        _ if !why.is_empty() => why.as_str(),
+        Refusal::Policy(_) | Refusal::OtherPlugin(_) => " (ocf-wasm check)",
+        Refusal::NotInstalled(_) | Refusal::Unfit(_) => " (ocf-wasm list)",
+        Refusal::Parameters(_) | Refusal::Node(_) => "",
+    };
+    explained(text, hint)
+}
+
+/// A reason, cut so that its hint fits behind it.
+pub fn explained(text: &str, hint: &str) -> String {
+    format!("{}{hint}", crate::ocf::outcome::one_line(text, REASON_BYTES.saturating_sub(hint.len())))
 }
 
 /// Plans with what is installed and granted today.
@@ -136,7 +154,7 @@ pub fn of(
     if !policy.digests.is_empty() && !policy.digests.contains(&generation.component.to_string()) {
         let installed = generation.component.short();
         return Err(Refusal::OtherPlugin(format!(
-            "policy {}: is for other components than {installed}",
+            "the policy is for other components than {installed}: {}",
             path.display()
         )));
     }
@@ -214,7 +232,7 @@ pub fn parameters(
 /// # Errors
 /// [`Refusal::NotInstalled`], [`Refusal::Unfit`].
 pub fn installed(agent: &AgentName) -> Result<(u32, Generation), Refusal> {
-    let missing = || Refusal::NotInstalled(format!("{agent} is not installed on this node: ocf-wasm install"));
+    let missing = || Refusal::NotInstalled(format!("{agent} is not installed on this node"));
     let number = store::current(agent).ok_or_else(missing)?;
     match store::generation(agent, number) {
         Ok(generation) => Ok((number, generation)),

@@ -374,10 +374,9 @@ fn a_policy_that_is_spoiled_while_it_runs_hurts_only_the_next_start() {
     if !is_root() {
         return;
     }
-    let place = format!("{SERVER}.toml:");
     for (spoil, reason) in [
         ("deleted", "is not there"),
-        ("broken", place.as_str()),
+        ("broken", "policy sample-tcp-server.toml:12:"),
         ("another label", "program greeter"),
         ("writable by all", "writable"),
         ("somebody else's", "root"),

@@ -18,7 +18,7 @@ const ELSEWHERE: [(&str, &str); 1] = [(
 )];
 
 /// Lines that cannot be run on the node of a test: the line, why not, and what is run in its place.
-const INSTEAD: [(&str, &str, &str); 5] = [
+const INSTEAD: [(&str, &str, &str); 6] = [
     (
         "pcs resource create web ocf:ocf-wasm:sample-tcp-server op monitor interval=10s",
         "it needs a cluster; that the agent stands where its name says is what the lines above it promise",
@@ -27,6 +27,7 @@ const INSTEAD: [(&str, &str, &str); 5] = [
     ("cargo xtask demo", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  demo  '"),
     ("cargo xtask test", "it runs this test", "cargo xtask help | grep -q '^  test  '"),
     ("cargo xtask bench", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  bench  '"),
+    ("cargo xtask docs", "it writes into the checkout", "cargo xtask help | grep -q '^  docs  '"),
     ("cargo xtask dist", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  dist  '"),
 ];
 

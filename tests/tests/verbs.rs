@@ -129,7 +129,10 @@ fn check_says_what_is_right_and_what_this_node_offers() {
         assert!(ran.stdout.lines().any(|printed| printed == line), "{line}: {ran:#?}");
     }
     let known = good(host.run(&["check", "-o", "json"])).json();
-    assert_eq!(known["policies"][0], json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null }));
+    assert_eq!(
+        known["policies"][0],
+        json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null, "warnings": [] })
+    );
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
     assert!(known["node"]["user"].is_string() && known["node"]["tracking"].is_string(), "{known}");
 }
@@ -145,7 +148,8 @@ fn check_points_at_a_mistake() {
     let margin = " ".repeat(number.to_string().len());
     let expected = format!(
         "error: unknown key `liftime`\n{margin}--> {}:{number}:1\n{margin} |\n{number} | {line}\n{margin} | ^^^^^^^\n\
-         hint: did you mean `lifetime`?\n",
+         hint: did you mean `lifetime`?\n\
+         expected: program, argv, lifetime, user, environment, stop, output, input, timeout, signals\n",
         file.display()
     );
     let ran = host.run(&["check", text(&file)]);

@@ -1,10 +1,11 @@
-//! `cargo xtask demo|test|bench|dist|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
+//! `cargo xtask demo|test|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
 
 mod bench;
 mod demo;
 mod deny;
 mod dependencies;
 mod dist;
+mod docs;
 mod setup;
 mod test;
 
@@ -19,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    all tests; says what it skips without root
   bench   whole actions beside the shell agents that they replace, as ratios; as root
   dist    lay out what is installed under target/dist, ready to be copied to /
+  docs    write the pages of docs/ that come from the code, and the snapshots of diagnostics
   dependencies [--check]    write the lists of what each binary links and why, or compare them and deny.toml";
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(&arguments[1..]),
         Some("bench") => bench::run(&arguments[1..]),
         Some("dependencies") => dependencies::run(arguments.iter().any(|a| a == "--check")),
+        Some("docs") => docs::run(),
         Some("dist") => dist::run().map(|dist| println!("{}", dist.display())),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

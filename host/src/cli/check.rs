@@ -7,12 +7,15 @@ use anyhow::Result;
 
 use super::Format;
 use crate::capability::program::{self, tree};
-use crate::policy::{self, Policy, Refused};
+use crate::policy::{
+    self, Diagnostic, Policy, Refused,
+    lint::{self, Warning},
+};
 use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml\n\nExit status: 0 all right, 1 something is refused, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for."
+    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml\n\nExit status: 0 all right, 1 something is refused, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could\ndo with a grant; they change nothing, since a policy is the operator's word."
 )]
 pub(super) struct Arguments {
     /// Policy files; those of all installed agents if none is named
@@ -26,22 +29,29 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     } else {
         named.clone()
     };
-    let checked: Vec<(PathBuf, Option<String>)> =
-        all.into_iter().map(|path| (path.clone(), wrong(&path, named.is_empty()))).collect();
+    let checked: Vec<(PathBuf, Checked)> =
+        all.into_iter().map(|path| (path.clone(), look(&path, named.is_empty()))).collect();
     let layers = layers();
-    let failed = checked.iter().any(|(_, wrong)| wrong.is_some());
+    let failed = checked.iter().any(|(_, checked)| checked.refused.is_some());
     if format == Format::Json {
-        let policies: Vec<_> =
-            checked.iter().map(|(path, wrong)| serde_json::json!({ "path": path, "refused": wrong })).collect();
+        let policies: Vec<_> = checked
+            .iter()
+            .map(|(path, checked)| {
+                let warnings: Vec<_> =
+                    checked.warnings.iter().map(|warning| told(&warning.told, warning.risk)).collect();
+                serde_json::json!({ "path": path, "refused": checked.refused, "warnings": warnings })
+            })
+            .collect();
         let layers: serde_json::Map<_, _> =
             layers.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())).collect();
         super::json(&serde_json::json!({ "policies": policies, "node": layers }))?;
     } else {
-        for (path, wrong) in &checked {
-            match wrong {
+        for (path, checked) in &checked {
+            match &checked.refused {
                 None => println!("{}: ok", path.display()),
                 Some(text) => println!("{text}"),
             }
+            checked.warnings.iter().for_each(|warning| println!("{}", warning.told));
         }
         println!("This node:");
         for (name, text) in &layers {
@@ -51,27 +61,55 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What is wrong with a policy. One in its place must also be safe there, and what it names must be on this node.
-fn wrong(path: &Path, in_place: bool) -> Option<String> {
+/// What is said of one policy.
+#[derive(Default)]
+struct Checked {
+    /// Why it is refused, or what of it this node lacks.
+    refused: Option<String>,
+    /// What somebody could do with what it grants.
+    warnings: Vec<Warning>,
+}
+
+/// What programs are told of a danger.
+fn told(diagnostic: &Diagnostic, risk: &str) -> serde_json::Value {
+    serde_json::json!({
+        "risk": risk,
+        "line": diagnostic.line, "column": diagnostic.column,
+        "message": diagnostic.message, "hint": diagnostic.hint,
+    })
+}
+
+/// Reads a policy. One in its place must also be safe there, and what it names must be on this node.
+fn look(path: &Path, in_place: bool) -> Checked {
+    let refused = |text: String| Checked { refused: Some(text), ..Checked::default() };
     let text = if in_place {
         match policy::load(path) {
             Ok(text) => text,
-            Err(Refused::Missing(_)) => return Some(format!("{}: not there: start is refused", path.display())),
-            Err(refused) => return Some(refused.to_string()),
+            Err(Refused::Missing(_)) => return refused(format!("{}: not there: start is refused", path.display())),
+            Err(error) => return refused(error.to_string()),
         }
     } else {
         match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) => return Some(format!("{}: {error}", path.display())),
+            Err(error) => return refused(format!("{}: {error}", path.display())),
         }
     };
     let policy = match Policy::parse(&text, path) {
         Ok(policy) => policy,
-        Err(diagnostic) => return Some(diagnostic.to_string()),
+        Err(diagnostic) => return refused(diagnostic.to_string()),
     };
     let programs = policy.programs.iter().filter(|_| in_place);
-    let lacking: Vec<String> = programs.flat_map(|(label, program)| program::lacking(program, label)).collect();
-    (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")))
+    let lacking = programs.flat_map(|(label, program)| {
+        let lacking = program::lacking(program, label).into_iter();
+        lacking.map(|what| match what.contains(program::NOT_SAFE) {
+            true => format!("{what}: {}", lint::replaceable(&program.user)),
+            false => what,
+        })
+    });
+    let lacking: Vec<String> = lacking.collect();
+    let refused =
+        (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")));
+    Checked { refused, warnings: lint::warnings(&policy, &text, path) }
 }
 
 fn layers() -> Vec<(&'static str, String)> {

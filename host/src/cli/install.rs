@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::{Format, repin};
 use crate::ocf::description::{Description, Profile};
-use crate::policy::{self, Policy, Refused};
+use crate::policy::{self, Policy, Refused, lint};
 use crate::store::{self, Generation, install};
 
 /// The profile of the metadata, as people write it.
@@ -132,15 +132,28 @@ fn report(
         println!("  {instance}: monitored by both versions, now runs with this one");
     }
     let path = store::policy_path(agent);
-    match policy::load(&path).and_then(|text| Policy::parse(&text, &path).map_err(Refused::Invalid)) {
-        Ok(_) if asked.is_empty() => println!("  policy {}: grants all that it asks for", path.display()),
-        Ok(_) => println!("  policy {}: does not grant {}", path.display(), asked.join(", ")),
+    let read = policy::load(&path).and_then(|text| {
+        let policy = Policy::parse(&text, &path).map_err(Refused::Invalid)?;
+        Ok(lint::warnings(&policy, &text, &path))
+    });
+    match read {
+        Ok(warnings) => {
+            if asked.is_empty() {
+                println!("  policy {}: grants all that it asks for", path.display());
+            } else {
+                println!("  policy {}: does not grant {}", path.display(), asked.join(", "));
+            }
+            for warning in warnings {
+                println!("  warning: line {}: {}", warning.told.line, warning.told.message);
+            }
+        }
         Err(Refused::Missing(_)) => {
             println!(
                 "  no policy yet, so nothing is granted and start is refused: ocf-wasm suggest shows one for {}",
                 path.display()
             );
         }
+        Err(Refused::Invalid(mistake)) => println!("{mistake}"),
         Err(refused) => println!("  {refused}"),
     }
     Ok(ExitCode::SUCCESS)

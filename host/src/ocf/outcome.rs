@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Bytes of an exit reason. Pacemaker shows 128.
-const REASON_BYTES: usize = 120;
+pub const REASON_BYTES: usize = 120;
 
 /// An exit status of the OCF resource agent API 1.1, section "return codes". Closed: what is not here cannot be
 /// answered, so neither a panic nor a signal nor a parser's own status ever reaches the cluster.

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::key::Table;
+use super::mistake::Mistake;
+
 /// One mistake in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -17,14 +20,54 @@ pub struct Diagnostic {
     pub source: String,
     /// How many characters of it are meant.
     pub width: usize,
+    /// How much it matters.
+    pub severity: Severity,
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// What was probably meant. Only in the tool.
     pub hint: Option<String>,
+    /// What may stand there. Only in the tool.
+    pub expected: Option<String>,
+    /// Which mistake, and the line of the parser that found it.
+    #[cfg(test)]
+    pub(super) found: (&'static str, &'static std::panic::Location<'static>),
+}
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file is taken as it is, and grants more than somebody may think.
+    Warning,
+    /// Nothing is wrong with the file: this is what is spoken of.
+    Note,
 }
 
 impl Diagnostic {
-    pub(super) fn new(path: &Path, text: &str, span: Range<usize>, message: String, hint: Option<String>) -> Self {
+    /// Tells a mistake. `key` is the key whose value is wrong, empty if it is the table.
+    #[track_caller]
+    pub(super) fn new(
+        path: &Path,
+        text: &str,
+        span: Range<usize>,
+        mistake: &Mistake,
+        table: &Table,
+        key: &str,
+    ) -> Self {
+        let (hint, expected) = mistake.advice(table, key);
+        Self {
+            hint,
+            expected,
+            #[cfg(test)]
+            found: (mistake.name(), std::panic::Location::caller()),
+            ..Self::at(path, text, span, Severity::Error, mistake.to_string())
+        }
+    }
+
+    /// Says something about a place.
+    #[track_caller]
+    pub(super) fn at(path: &Path, text: &str, span: Range<usize>, severity: Severity, message: String) -> Self {
         let start = floor(text, span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
@@ -35,23 +78,33 @@ impl Diagnostic {
             column: text[line_start..start].chars().count() + 1,
             source: text[line_start..line_end].to_owned(),
             width: text[start..end].chars().count().max(1),
+            severity,
             message,
-            hint,
+            hint: None,
+            expected: None,
+            #[cfg(test)]
+            found: ("", std::panic::Location::caller()),
         }
     }
 
-    /// Returns it in one line, for an exit reason or a log.
+    /// Returns it in one line, for an exit reason or a log: the directory is known, and a reason is short.
     pub fn line(&self) -> String {
-        format!("policy {}:{}:{}: {}", self.path.display(), self.line, self.column, self.message)
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!("policy {file}:{}:{}: {}", self.line, self.column, self.message)
     }
 }
 
 impl std::fmt::Display for Diagnostic {
-    /// Several lines: message, place, source, caret, hint.
+    /// Several lines: message, place, source, caret, what was meant, what may stand there.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        let mut text = format!("error: {}\n", self.message);
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let mut text = format!("{severity}: {}\n", self.message);
         let _ = writeln!(text, "{margin}--> {}:{}:{}", self.path.display(), self.line, self.column);
         let _ = writeln!(text, "{margin} |\n{number} | {}", self.source);
         // A tab before the mark stays a tab, so that the caret stands below what it means.
@@ -60,6 +113,9 @@ impl std::fmt::Display for Diagnostic {
         let _ = write!(text, "{margin} | {indent}{}", "^".repeat(self.width));
         if let Some(hint) = &self.hint {
             let _ = write!(text, "\nhint: {hint}");
+        }
+        if let Some(expected) = &self.expected {
+            let _ = write!(text, "\nexpected: {expected}");
         }
         f.write_str(&text)
     }
@@ -71,25 +127,4 @@ fn floor(text: &str, mut at: usize) -> usize {
         at -= 1;
     }
     at
-}
-
-/// Returns the known word that was probably meant.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
-    known.iter().map(|k| (distance(word, k), *k)).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
-}
-
-/// The number of single-character edits between two words (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

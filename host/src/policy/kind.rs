@@ -3,10 +3,16 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use super::key::{self, Table};
+use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
 
 /// Bytes of a value of type `text`, where the policy sets no other limit.
 const TEXT_BYTES: usize = 4096;
+/// The same for `name`.
+const NAME_BYTES: usize = 64;
+/// Bytes that the kernel takes as one argument, without the NUL at its end.
+const ARGUMENT_BYTES: i64 = 131_071;
 
 /// How types are called in a policy.
 pub(super) const KINDS: [&str; 9] =
@@ -28,8 +34,8 @@ pub(super) enum Kind {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place {
-    under: PathBuf,
-    owner: Option<String>,
+    pub(super) under: PathBuf,
+    pub(super) owner: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -137,61 +143,52 @@ pub fn address_of(text: &str) -> Option<IpAddr> {
 pub(super) fn kind(at: &Reader<'_, '_>) -> Read<Kind> {
     let mut kinds = Vec::new();
     kinds.extend(at.optional("one-of", |v| {
-        let words: Vec<String> = v.array()?.iter().map(|w| Ok(w.string()?.to_owned())).collect::<Read<_>>()?;
-        if words.is_empty() { Err(v.wrong("no word: nothing could ever be passed")) } else { Ok(Kind::OneOf(words)) }
+        let words = v.some(&Mistake::NoWord)?;
+        Ok(Kind::OneOf(words.iter().map(|w| Ok(w.string()?.to_owned())).collect::<Read<_>>()?))
     })?);
     kinds.extend(at.optional("integer", |v| {
-        v.table(&["min", "max"], |b| {
-            let min = b.optional("min", |v| v.integer(i64::MIN, i64::MAX))?.unwrap_or(i64::MIN);
-            let max = b.optional("max", |v| v.integer(i64::MIN, i64::MAX))?.unwrap_or(i64::MAX);
-            Ok(Kind::Integer { min, max })
-        })
+        let (min, max) = range(v, &key::INTEGER, i64::MIN, i64::MAX)?;
+        Ok(Kind::Integer { min, max })
     })?);
     kinds.extend(at.optional("port", |v| {
-        v.table(&["min", "max"], |b| {
-            let bound = |key, default| {
-                let read = b.optional(key, |v| v.integer(1, 65535))?;
-                Ok(read.and_then(|n| u16::try_from(n).ok()).unwrap_or(default))
-            };
-            Ok(Kind::Port { min: bound("min", 1)?, max: bound("max", 65535)? })
-        })
+        let (min, max) = range(v, &key::PORT, 1, 65535)?;
+        Ok(Kind::Port { min: u16::try_from(min).unwrap_or(1), max: u16::try_from(max).unwrap_or(u16::MAX) })
     })?);
-    let length = |b: &Reader<'_, '_>, default: usize| {
-        let read = b.optional("max", |v| v.integer(1, 131_071))?;
-        Ok(read.and_then(|n| usize::try_from(n).ok()).unwrap_or(default))
-    };
-    kinds.extend(at.optional("name", |v| v.table(&["max"], |b| Ok(Kind::Name { max: length(b, 64)? })))?);
-    kinds.extend(at.optional("text", |v| v.table(&["max"], |b| Ok(Kind::Text { max: length(b, TEXT_BYTES)? })))?);
+    kinds.extend(at.optional("name", |v| Ok(Kind::Name { max: length(v, &key::NAME, NAME_BYTES)? }))?);
+    kinds.extend(at.optional("text", |v| Ok(Kind::Text { max: length(v, &key::TEXT, TEXT_BYTES)? }))?);
     kinds.extend(at.optional("file", |v| place(v).map(Kind::File))?);
     kinds.extend(at.optional("directory", |v| place(v).map(Kind::Directory))?);
     kinds.extend(at.optional("ip", |v| {
-        v.table(&["within"], |b| {
-            let within = b.optional("within", |v| {
-                v.array()?
-                    .iter()
-                    .map(|n| Network::parse(n.string()?).ok_or_else(|| n.wrong("a network such as \"10.1.0.0/16\"")))
-                    .collect::<Read<Vec<_>>>()
-            })?;
-            Ok(Kind::Ip(within.unwrap_or_default()))
-        })
+        let network = |n: &Value<'_, '_>| Network::parse(n.string()?).ok_or_else(|| n.wrong(&Mistake::Network));
+        let within = |v: &Value<'_, '_>| v.some(&Mistake::NoNetwork)?.iter().map(network).collect::<Read<Vec<_>>>();
+        v.table(&key::IP, |b| Ok(Kind::Ip(b.optional("within", within)?.unwrap_or_default())))
     })?);
     kinds.extend(at.optional("duration", |v| {
-        v.table(&["max"], |b| {
-            let max = b.optional("max", |v| {
-                crate::ocf::parameter::duration_ms(v.string()?).ok_or_else(|| v.wrong("a duration such as \"10s\""))
-            })?;
-            Ok(Kind::Duration { max_ms: max.unwrap_or(u64::MAX) })
-        })
+        let max_ms = v.table(&key::DURATION, |b| b.optional("max", super::duration))?;
+        Ok(Kind::Duration { max_ms: max_ms.unwrap_or(u64::MAX) })
     })?);
     match (kinds.pop(), kinds.is_empty()) {
         (Some(kind), true) => Ok(kind),
-        (None, _) => Err(at.wrong(&format!("a value from outside needs a type: one of {}", KINDS.join(", ")))),
-        (Some(_), false) => Err(at.wrong("more than one type")),
+        (None, _) => Err(at.wrong(&Mistake::NoType)),
+        (Some(_), false) => Err(at.wrong(&Mistake::TwoTypes)),
     }
 }
 
+fn range(value: &Value<'_, '_>, keys: &'static Table, least: i64, most: i64) -> Read<(i64, i64)> {
+    value.table(keys, |at| {
+        let bound = |key| at.optional(key, |v| v.integer(least, most));
+        let (min, max) = (bound("min")?.unwrap_or(least), bound("max")?.unwrap_or(most));
+        if min > max { Err(at.wrong(&Mistake::EmptyRange)) } else { Ok((min, max)) }
+    })
+}
+
+fn length(value: &Value<'_, '_>, keys: &'static Table, default: usize) -> Read<usize> {
+    let max = value.table(keys, |at| at.optional("max", |v| v.integer(1, ARGUMENT_BYTES)))?;
+    Ok(max.and_then(|n| usize::try_from(n).ok()).unwrap_or(default))
+}
+
 fn place(value: &Value<'_, '_>) -> Read<Place> {
-    value.table(&["under", "owner"], |at| {
+    value.table(&key::PLACE, |at| {
         let under = at.required("under", absolute)?;
         let owner = at.optional("owner", |v| Ok(v.string()?.to_owned()))?;
         Ok(Place { under, owner })
@@ -202,10 +199,10 @@ fn place(value: &Value<'_, '_>) -> Read<Place> {
 pub(super) fn absolute(value: &Value<'_, '_>) -> Read<PathBuf> {
     let path = PathBuf::from(value.string()?);
     if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
-        return Err(value.wrong("an absolute path without `..`"));
+        return Err(value.wrong(&Mistake::NotAbsolute));
     }
     if path.to_string_lossy().contains(['*', '?', '[']) {
-        return Err(value.wrong("wildcards are not expanded: name one path"));
+        return Err(value.wrong(&Mistake::Wildcard));
     }
     Ok(path)
 }

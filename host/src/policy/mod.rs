@@ -5,20 +5,26 @@
 //! capabilities act), wishes of the plugin (they stand in its requests).
 
 mod diagnostic;
+pub mod key;
 mod kind;
+pub mod lint;
+mod mistake;
+#[cfg(feature = "tool")]
+mod nearest;
+pub mod place;
 mod reader;
 pub mod template;
 
-pub use diagnostic::Diagnostic;
+pub use diagnostic::{Diagnostic, Severity};
 pub use kind::address_of;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
-use reader::{Reader, Value};
+use mistake::Mistake;
+use reader::{Read, Reader, Value};
 use template::{Argument, Template};
 
 /// Bytes of the largest policy.
@@ -151,7 +157,7 @@ pub fn load(path: &Path) -> Result<String, Refused> {
         _ => Refused::Unsafe(format!("{}: {error}", path.display())),
     })?;
     let mut text = String::new();
-    match file.take(POLICY_BYTES + 1).read_to_string(&mut text) {
+    match std::io::Read::read_to_string(&mut std::io::Read::take(file, POLICY_BYTES + 1), &mut text) {
         Ok(length) if length as u64 > POLICY_BYTES => {
             Err(Refused::Unsafe(format!("{}: larger than 1 MiB", path.display())))
         }
@@ -161,87 +167,71 @@ pub fn load(path: &Path) -> Result<String, Refused> {
 }
 
 impl Policy {
+    /// Whether a label of a kind, `program` or `endpoint`, is bound.
+    pub fn binds(&self, kind: &str, label: &str) -> bool {
+        match kind {
+            "program" => self.programs.contains_key(label),
+            "endpoint" => self.endpoints.contains_key(label),
+            _ => false,
+        }
+    }
+
     /// Reads the text of a policy. `path` is for messages only.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Diagnostic> {
-        reader::whole(text, path, &["format", "plugin", "program", "endpoint", "stop", "limits"], |file| {
+        reader::whole(text, path, |file| {
             file.literal("format", 1)?;
-            let digests = file.table("plugin", &["digest"], |plugin| {
-                let digests = plugin.strings("digest")?;
-                for digest in &digests {
-                    if !crate::store::is_digest(digest.text) {
-                        return Err(digest.wrong("a digest is `sha256:` and 64 hexadecimal digits"));
-                    }
-                }
-                Ok(digests.into_iter().map(|d| d.text.to_owned()).collect())
-            })?;
-            let programs = file.labelled("program", &PROGRAM_KEYS, program)?;
-            let endpoints = file.labelled("endpoint", &["tcp", "timeout"], endpoint)?;
-            let last_resort = file.table("stop", &["last-resort", "gone-when"], |stop| last_resort(stop, &programs))?;
-            let memory_bytes = file.table("limits", &["memory"], |limits| limits.optional("memory", memory))?.flatten();
-            Ok(Self { digests: digests.unwrap_or_default(), programs, endpoints, last_resort, memory_bytes })
+            let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
+            let programs = file.labelled("program", &key::PROGRAM, program)?;
+            let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint)?;
+            let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
+            let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
+            let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
+            Ok(Self { digests, programs, endpoints, last_resort, memory_bytes })
         })
     }
 }
 
-const PROGRAM_KEYS: [&str; 12] = [
-    "program",
-    "interpreter",
-    "argv",
-    "lifetime",
-    "type",
-    "user",
-    "environment",
-    "stop",
-    "output",
-    "input",
-    "timeout",
-    "signals",
-];
+fn digests(value: &Value<'_, '_>) -> Read<Vec<String>> {
+    let digest = |digest: &Value<'_, '_>| match digest.string()? {
+        text if crate::store::is_digest(text) => Ok(text.to_owned()),
+        _ => Err(digest.wrong(&Mistake::Digest)),
+    };
+    value.strings(&Mistake::NoDigest)?.iter().map(digest).collect()
+}
 
-fn program(at: &mut Reader<'_, '_>) -> reader::Read<Program> {
+fn program(at: &mut Reader<'_, '_>) -> Read<Program> {
     let program = at.required("program", template::program)?;
     let interpreter = at.optional("interpreter", template::interpreter)?.unwrap_or_default();
     let argv = at.optional("argv", template::arguments)?.unwrap_or_default();
     let lifetime = at.required("lifetime", |value| match value.string()? {
         "action" => Ok(Lifetime::Action),
         "instance" => Ok(Lifetime::Instance),
-        _ => Err(value.wrong("`lifetime` is \"action\" (ends within the action) or \"instance\" (a daemon)")),
+        word => Err(value.wrong(&Mistake::Lifetime(word.to_owned()))),
     })?;
     let forks = at.optional("type", |value| match value.string()? {
         "simple" => Ok(false),
         "forking" => Ok(true),
-        _ => Err(value.wrong(
-            "`type` is \"simple\" (the program is the daemon) or \"forking\" (it ends, and leaves the daemon behind)",
-        )),
+        word => Err(value.wrong(&Mistake::Type(word.to_owned()))),
     })?;
     let user = at.required("user", template::user)?;
     let environment = at.optional("environment", template::environment)?.unwrap_or_default();
     let stop = at.optional("stop", stop_steps)?;
-    let output = at.optional("output", |value| match value.string()? {
+    at.optional("output", |value| match value.string()? {
         "journal" => Ok(()),
-        _ => Err(value.wrong("`output` is \"journal\"")),
+        _ => Err(value.wrong(&Mistake::Output)),
     })?;
     let input = at.optional("input", Value::boolean)?;
     let timeout_ms = at.optional("timeout", duration)?;
-    let signals = at.optional("signals", |value| value.array()?.iter().map(signal).collect::<Result<Vec<_>, _>>())?;
+    let signals = at.optional("signals", |value| match forks {
+        Some(true) => Err(value.wrong(&Mistake::SignalsForking)),
+        _ => value.array()?.iter().map(signal).collect::<Read<Vec<_>>>(),
+    })?;
     match lifetime {
-        Lifetime::Action if stop.is_some() => at.misplaced("stop", "is for a program of lifetime \"instance\"")?,
-        Lifetime::Action if forks.is_some() => at.misplaced("type", "is for a program of lifetime \"instance\"")?,
-        Lifetime::Instance if forks == Some(true) && signals.is_some() => {
-            at.misplaced("signals", "needs a main process, which a program of type \"forking\" does not have")?;
-        }
-        Lifetime::Action if signals.is_some() => {
-            at.misplaced("signals", "is for a program of lifetime \"instance\"")?;
-        }
-        Lifetime::Action if output.is_some() => at.misplaced("output", "is for a program of lifetime \"instance\"")?,
-        Lifetime::Instance if input.is_some() => at.misplaced("input", "is for a program of lifetime \"action\"")?,
-        Lifetime::Instance if timeout_ms.is_some() => {
-            at.misplaced("timeout", "is for a program of lifetime \"action\"")?;
-        }
-        Lifetime::Action | Lifetime::Instance => {}
+        Lifetime::Action => at.only_for("instance", &["stop", "type", "signals", "output"])?,
+        Lifetime::Instance => at.only_for("action", &["input", "timeout"])?,
     }
     Ok(Program {
         program,
@@ -258,9 +248,9 @@ fn program(at: &mut Reader<'_, '_>) -> reader::Read<Program> {
     })
 }
 
-fn endpoint(at: &mut Reader<'_, '_>) -> reader::Read<Endpoint> {
+fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
     let (host, port) = at.required("tcp", |value| {
-        value.table(&["host", "port"], |tcp| {
+        value.table(&key::TCP, |tcp| {
             Ok((tcp.required("host", template::address)?, tcp.required("port", template::port)?))
         })
     })?;
@@ -268,26 +258,31 @@ fn endpoint(at: &mut Reader<'_, '_>) -> reader::Read<Endpoint> {
     Ok(Endpoint { host, port, timeout_ms })
 }
 
-fn last_resort(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) -> reader::Read<LastResort> {
+fn last_resort(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) -> Read<LastResort> {
     let bound = |label: &Value<'_, '_>| {
         let name = label.string()?;
         match programs.get(name) {
-            None => Err(label.wrong(&format!("there is no [program.{name}] in this file"))),
-            Some(program) if program.lifetime != Lifetime::Action => {
-                Err(label.wrong("a last resort is a program of lifetime \"action\""))
+            None => {
+                let known: Vec<&str> = programs.keys().map(String::as_str).collect();
+                let known = if known.is_empty() { String::new() } else { format!(": there is {}", known.join(", ")) };
+                Err(label.wrong(&Mistake::NoSuchProgram(name.to_owned(), known)))
             }
+            Some(program) if program.lifetime != Lifetime::Action => Err(label.wrong(&Mistake::LastResortLives)),
             Some(program) if !program.argv.iter().all(Argument::is_literal) || !program.program.is_literal() => {
-                Err(label.wrong("a last resort takes literal arguments only: nothing else may be known by then"))
+                Err(label.wrong(&Mistake::LastResortOpen))
             }
             Some(_) => Ok(name.to_owned()),
         }
     };
-    let labels = at.required("last-resort", |value| value.array()?.iter().map(bound).collect::<Result<Vec<_>, _>>())?;
+    let labels = at.required("last-resort", |value| {
+        value.some(&Mistake::NoLastResort)?.iter().map(bound).collect::<Read<Vec<_>>>()
+    })?;
     let (gone_label, gone_statuses) = at.required("gone-when", |value| {
-        value.table(&["run", "exit"], |gone| {
+        value.table(&key::GONE, |gone| {
             let label = gone.required("run", bound)?;
             let statuses = gone.required("exit", |value| {
-                value.array()?.iter().map(|v| v.integer(0, 255).map(|n| u8::try_from(n).unwrap_or(0))).collect()
+                let status = |v: &Value<'_, '_>| v.integer(0, 255).map(|n| u8::try_from(n).unwrap_or(0));
+                value.some(&Mistake::NoStatus)?.iter().map(status).collect()
             })?;
             Ok((label, statuses))
         })
@@ -295,22 +290,16 @@ fn last_resort(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) ->
     Ok(LastResort { labels, gone_label, gone_statuses })
 }
 
-fn stop_steps(value: &Value<'_, '_>) -> reader::Read<Vec<StopStep>> {
-    let steps = value.array()?;
-    if steps.is_empty() {
-        return Err(value.wrong("no step: leave `stop` out for TERM, then KILL at the end of the action's time"));
-    }
-    steps
-        .iter()
-        .map(|step| {
-            step.table(&["signal", "grace"], |at| {
-                Ok(StopStep { signal: at.required("signal", signal)?, grace: at.required("grace", grace)? })
-            })
+fn stop_steps(value: &Value<'_, '_>) -> Read<Vec<StopStep>> {
+    let step = |step: &Value<'_, '_>| {
+        step.table(&key::STEP, |at| {
+            Ok(StopStep { signal: at.required("signal", signal)?, grace: at.required("grace", grace)? })
         })
-        .collect()
+    };
+    value.some(&Mistake::NoStep)?.iter().map(step).collect()
 }
 
-fn signal(value: &Value<'_, '_>) -> reader::Read<Signal> {
+fn signal(value: &Value<'_, '_>) -> Read<Signal> {
     Ok(match value.string()? {
         "HUP" => Signal::SIGHUP,
         "INT" => Signal::SIGINT,
@@ -319,13 +308,11 @@ fn signal(value: &Value<'_, '_>) -> reader::Read<Signal> {
         "USR2" => Signal::SIGUSR2,
         "TERM" => Signal::SIGTERM,
         "WINCH" => Signal::SIGWINCH,
-        _ => {
-            return Err(value.wrong("a signal is one of HUP, INT, QUIT, USR1, USR2, TERM, WINCH; KILL comes by itself"));
-        }
+        word => return Err(value.wrong(&Mistake::Signal(word.to_owned()))),
     })
 }
 
-fn grace(value: &Value<'_, '_>) -> reader::Read<Grace> {
+fn grace(value: &Value<'_, '_>) -> Read<Grace> {
     let text = value.string()?;
     if text == "rest" {
         return Ok(Grace::Rest);
@@ -335,18 +322,18 @@ fn grace(value: &Value<'_, '_>) -> reader::Read<Grace> {
     }
     match crate::ocf::parameter::duration_ms(text) {
         Some(ms) => Ok(Grace::Ms(ms)),
-        None => Err(value.wrong("`grace` is a duration (\"10s\"), a part of the time left (\"60%\") or \"rest\"")),
+        None => Err(value.wrong(&Mistake::Grace)),
     }
 }
 
-fn duration(value: &Value<'_, '_>) -> reader::Read<u64> {
+fn duration(value: &Value<'_, '_>) -> Read<u64> {
     match crate::ocf::parameter::duration_ms(value.string()?) {
         Some(ms) if ms > 0 => Ok(ms),
-        _ => Err(value.wrong("a duration such as \"500ms\", \"10s\", \"2min\"")),
+        _ => Err(value.wrong(&Mistake::Duration)),
     }
 }
 
-fn memory(value: &Value<'_, '_>) -> reader::Read<usize> {
+fn memory(value: &Value<'_, '_>) -> Read<usize> {
     let text = value.string()?;
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let factor = match &text[split..] {
@@ -357,9 +344,10 @@ fn memory(value: &Value<'_, '_>) -> reader::Read<usize> {
     };
     match text[..split].parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f)) {
         Some(bytes) if bytes > 0 && bytes <= MEMORY_BYTES_MAX => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
-        _ => Err(value.wrong("a size such as \"64MiB\", at most \"512MiB\"")),
+        _ => Err(value.wrong(&Mistake::Size)),
     }
 }
 
+#[cfg(feature = "tool")]
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, nearest};
+use super::diagnostic::Diagnostic;
+use super::key::{FILE, Table};
+use super::mistake::Mistake;
 
 /// The result of reading one thing.
 pub(super) type Read<T> = Result<T, Diagnostic>;
@@ -18,9 +20,18 @@ pub(super) struct Source<'s> {
     path: &'s Path,
 }
 
+/// What a value is the value of.
+#[derive(Clone, Copy)]
+struct Of {
+    table: &'static Table,
+    /// Empty for the table itself.
+    key: &'static str,
+}
+
 impl Source<'_> {
-    fn wrong(self, span: Range<usize>, message: &str, hint: Option<String>) -> Diagnostic {
-        Diagnostic::new(self.path, self.text, span, message.to_owned(), hint)
+    #[track_caller]
+    fn wrong(self, span: Range<usize>, of: Of, mistake: &Mistake) -> Diagnostic {
+        Diagnostic::new(self.path, self.text, span, mistake, of.table, of.key)
     }
 }
 
@@ -28,6 +39,9 @@ impl Source<'_> {
 pub(super) struct Reader<'s, 't> {
     source: Source<'s>,
     table: &'t DeTable<'s>,
+    known: &'static Table,
+    /// What the table is the value of.
+    of: Of,
     span: Range<usize>,
     name: String,
 }
@@ -36,62 +50,50 @@ pub(super) struct Reader<'s, 't> {
 pub(super) struct Value<'s, 't> {
     source: Source<'s>,
     value: &'t DeValue<'s>,
+    of: Of,
     span: Range<usize>,
-}
-
-/// A string with its place.
-pub(super) struct Text<'s, 't> {
-    source: Source<'s>,
-    span: Range<usize>,
-    pub(super) text: &'t str,
-}
-
-impl Text<'_, '_> {
-    pub(super) fn wrong(&self, message: &str) -> Diagnostic {
-        self.source.wrong(self.span.clone(), message, None)
-    }
 }
 
 /// Reads a whole file with `read`, then refuses what is left over.
-pub(super) fn whole<T>(
-    text: &str,
-    path: &Path,
-    known: &[&'static str],
-    read: impl FnOnce(&mut Reader<'_, '_>) -> Read<T>,
-) -> Read<T> {
+pub(super) fn whole<T>(text: &str, path: &Path, read: impl FnOnce(&mut Reader<'_, '_>) -> Read<T>) -> Read<T> {
     let source = Source { text, path };
+    let of = Of { table: &FILE, key: "" };
     let table = DeTable::parse(text).map_err(|error| {
-        source.wrong(error.span().unwrap_or(0..0), error.message().lines().next().unwrap_or("not TOML"), None)
+        let span = error.span().unwrap_or(0..0);
+        let what = error.message().lines().next().unwrap_or("this is not TOML").to_owned();
+        if what == "duplicate key" {
+            let key = text.get(span.clone()).unwrap_or_default().to_owned();
+            return source.wrong(span, of, &Mistake::Duplicate(key));
+        }
+        source.wrong(span, of, &Mistake::Syntax(what))
     })?;
-    read_table(source, table.get_ref(), 0..0, String::new(), known, read)
+    read_table(source, table.get_ref(), 0..0, (String::new(), &FILE, of), read)
 }
 
 fn read_table<'s, 't, T>(
     source: Source<'s>,
     table: &'t DeTable<'s>,
     span: Range<usize>,
-    name: String,
-    known: &[&'static str],
+    (name, known, of): (String, &'static Table, Of),
     read: impl FnOnce(&mut Reader<'s, 't>) -> Read<T>,
 ) -> Read<T> {
     // An unknown key explains a missing one, so it is named first.
     for (key, _) in table {
         let word: &str = key.get_ref();
-        if !known.contains(&word) {
-            let hint = match nearest(word, known) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known here: {}", known.join(", ")),
-            };
-            return Err(source.wrong(key.span(), &format!("unknown key `{word}`"), Some(hint)));
+        if !known.knows(word) {
+            let of = Of { table: known, key: "" };
+            return Err(source.wrong(key.span(), of, &Mistake::UnknownKey(word.to_owned())));
         }
     }
-    read(&mut Reader { source, table, span, name })
+    read(&mut Reader { source, table, known, of, span, name })
 }
 
 impl<'s, 't> Reader<'s, 't> {
     fn get(&self, key: &'static str) -> Option<Value<'s, 't>> {
+        debug_assert!(self.known.knows(key), "{key} is read and not declared in {}", self.known.name);
         let value = self.table.get(key)?;
-        Some(Value { source: self.source, value: value.get_ref(), span: value.span() })
+        let of = Of { table: self.known, key };
+        Some(Value { source: self.source, value: value.get_ref(), of, span: value.span() })
     }
 
     /// Whether a key is there.
@@ -114,7 +116,8 @@ impl<'s, 't> Reader<'s, 't> {
             Some(value) => read(&value),
             None => {
                 let place = if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) };
-                Err(self.wrong(&format!("`{key}` is missing{place}")))
+                let of = Of { table: self.known, key };
+                Err(self.source.wrong(self.span.clone(), of, &Mistake::Missing(key, place)))
             }
         }
     }
@@ -123,7 +126,7 @@ impl<'s, 't> Reader<'s, 't> {
     pub(super) fn literal(&self, key: &'static str, expected: i64) -> Read<()> {
         self.required(key, |value| match value.value.as_integer() {
             Some(number) if number.as_str() == expected.to_string() => Ok(()),
-            _ => Err(value.wrong(&format!("this version of ocf-wasm reads `{key} = {expected}`"))),
+            _ => Err(value.wrong(&Mistake::Format)),
         })
     }
 
@@ -131,63 +134,52 @@ impl<'s, 't> Reader<'s, 't> {
     pub(super) fn table<T>(
         &self,
         key: &'static str,
-        known: &[&'static str],
+        known: &'static Table,
         read: impl FnOnce(&mut Reader<'s, 't>) -> Read<T>,
     ) -> Read<Option<T>> {
-        self.optional(key, |value| value.named_table(format!("[{key}]"), known, read))
+        self.optional(key, |value| value.table(known, read))
     }
 
     /// Reads a table of tables whose keys are labels.
     pub(super) fn labelled<T>(
         &self,
         key: &'static str,
-        known: &[&'static str],
+        known: &'static Table,
         read: impl Fn(&mut Reader<'s, 't>) -> Read<T>,
     ) -> Read<BTreeMap<String, T>> {
         let Some(value) = self.get(key) else { return Ok(BTreeMap::new()) };
         let Some(table) = value.value.as_table() else {
-            return Err(value.wrong(&format!("`{key}` is a table of labels: [{key}.LABEL]")));
+            return Err(value.wrong(&Mistake::NotLabels(key)));
         };
         let mut bound = BTreeMap::new();
-        for (label, value) in table {
+        for (label, inner) in table {
             let name: &str = label.get_ref();
             if !is_label(name) {
-                return Err(self.source.wrong(label.span(), "a label is 1-64 of a-z, 0-9 and `-`", None));
+                return Err(self.source.wrong(label.span(), value.of, &Mistake::Label(name.to_owned())));
             }
-            let Some(inner) = value.get_ref().as_table() else {
-                return Err(self.source.wrong(value.span(), &format!("[{key}.{name}] is a table"), None));
+            let Some(inner) = inner.get_ref().as_table() else {
+                return Err(self.source.wrong(inner.span(), value.of, &Mistake::LabelNotTable(key, name.to_owned())));
             };
-            let place = format!("[{key}.{name}]");
-            bound.insert(name.to_owned(), read_table(self.source, inner, label.span(), place, known, &read)?);
+            let place = (format!("[{key}.{name}]"), known, value.of);
+            bound.insert(name.to_owned(), read_table(self.source, inner, label.span(), place, &read)?);
         }
         Ok(bound)
     }
 
-    /// Reads a string, or a list of strings.
-    pub(super) fn strings(&self, key: &'static str) -> Read<Vec<Text<'s, 't>>> {
-        self.required(key, |value| match value.value.as_array() {
-            Some(items) => items
-                .iter()
-                .map(|item| {
-                    let item = Value { source: value.source, value: item.get_ref(), span: item.span() };
-                    Ok(Text { source: item.source, span: item.span.clone(), text: item.string()? })
-                })
-                .collect(),
-            None => Ok(vec![Text { source: value.source, span: value.span.clone(), text: value.string()? }]),
-        })
-    }
-
-    /// Refuses a key that is there and should not be.
-    pub(super) fn misplaced(&self, key: &'static str, why: &str) -> Read<()> {
-        match self.get(key) {
-            Some(value) => Err(value.wrong(&format!("`{key}` {why}"))),
-            None => Ok(()),
+    /// Refuses a key that is there although the program has another lifetime than it is for.
+    pub(super) fn only_for(&self, lifetime: &'static str, keys: &[&'static str]) -> Read<()> {
+        for key in keys {
+            if let Some(value) = self.get(key) {
+                return Err(value.wrong(&Mistake::OtherLifetime(key, lifetime)));
+            }
         }
+        Ok(())
     }
 
     /// Makes a diagnostic for the whole table.
-    pub(super) fn wrong(&self, message: &str) -> Diagnostic {
-        self.source.wrong(self.span.clone(), message, None)
+    #[track_caller]
+    pub(super) fn wrong(&self, mistake: &Mistake) -> Diagnostic {
+        self.source.wrong(self.span.clone(), self.of, mistake)
     }
 
     /// All keys with their values, where any word may be a key.
@@ -195,7 +187,7 @@ impl<'s, 't> Reader<'s, 't> {
         self.table
             .iter()
             .map(|(key, value)| {
-                let value = Value { source: self.source, value: value.get_ref(), span: value.span() };
+                let value = Value { source: self.source, value: value.get_ref(), of: self.of, span: value.span() };
                 (&**key.get_ref(), key.span(), value)
             })
             .collect()
@@ -203,12 +195,14 @@ impl<'s, 't> Reader<'s, 't> {
 }
 
 impl<'s, 't> Value<'s, 't> {
-    pub(super) fn wrong(&self, message: &str) -> Diagnostic {
-        self.source.wrong(self.span.clone(), message, None)
+    #[track_caller]
+    pub(super) fn wrong(&self, mistake: &Mistake) -> Diagnostic {
+        self.source.wrong(self.span.clone(), self.of, mistake)
     }
 
-    pub(super) fn wrong_at(&self, span: Range<usize>, message: &str) -> Diagnostic {
-        self.source.wrong(span, message, None)
+    #[track_caller]
+    pub(super) fn wrong_at(&self, span: Range<usize>, mistake: &Mistake) -> Diagnostic {
+        self.source.wrong(span, self.of, mistake)
     }
 
     pub(super) fn is_table(&self) -> bool {
@@ -221,61 +215,66 @@ impl<'s, 't> Value<'s, 't> {
 
     pub(super) fn string(&self) -> Read<&'t str> {
         match self.value.as_str() {
-            Some(text) if text.contains('\0') => Err(self.wrong("a NUL cannot be passed to any program")),
+            Some(text) if text.contains('\0') => Err(self.wrong(&Mistake::Nul)),
             Some(text) => Ok(text),
-            None => Err(self.expected("a string")),
+            None => Err(self.unexpected("a string")),
         }
     }
 
     pub(super) fn boolean(&self) -> Read<bool> {
-        self.value.as_bool().ok_or_else(|| self.expected("true or false"))
+        self.value.as_bool().ok_or_else(|| self.unexpected("true or false"))
     }
 
     pub(super) fn integer(&self, min: i64, max: i64) -> Read<i64> {
-        let number = self.value.as_integer().ok_or_else(|| self.expected("a number"))?;
+        let number = self.value.as_integer().ok_or_else(|| self.unexpected("a number"))?;
         match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) if (min..=max).contains(&number) => Ok(number),
-            _ => Err(self.wrong(&format!("a number from {min} to {max}"))),
+            _ => Err(self.wrong(&Mistake::OutOfRange(min, max))),
         }
     }
 
     pub(super) fn array(&self) -> Read<Vec<Value<'s, 't>>> {
-        let items = self.value.as_array().ok_or_else(|| self.expected("a list"))?;
-        Ok(items.iter().map(|v| Value { source: self.source, value: v.get_ref(), span: v.span() }).collect())
+        let items = self.value.as_array().ok_or_else(|| self.unexpected("a list"))?;
+        let item = |v: &'t toml::Spanned<DeValue<'s>>| Value { value: v.get_ref(), span: v.span(), ..*self };
+        Ok(items.iter().map(item).collect())
     }
 
-    pub(super) fn table<T>(
-        &self,
-        known: &[&'static str],
-        read: impl FnOnce(&mut Reader<'s, 't>) -> Read<T>,
-    ) -> Read<T> {
-        self.named_table(String::new(), known, read)
+    /// Reads a list that has something in it.
+    pub(super) fn some(&self, empty: &Mistake) -> Read<Vec<Value<'s, 't>>> {
+        let items = self.array()?;
+        if items.is_empty() { Err(self.wrong(empty)) } else { Ok(items) }
     }
 
-    fn named_table<T>(
-        &self,
-        name: String,
-        known: &[&'static str],
-        read: impl FnOnce(&mut Reader<'s, 't>) -> Read<T>,
-    ) -> Read<T> {
-        let table = self.value.as_table().ok_or_else(|| self.expected("a table"))?;
-        read_table(self.source, table, self.span.clone(), name, known, read)
+    /// Reads a string, or a list of strings.
+    pub(super) fn strings(&self, empty: &Mistake) -> Read<Vec<Value<'s, 't>>> {
+        if self.is_array() { self.some(empty) } else { Ok(vec![Value { span: self.span.clone(), ..*self }]) }
+    }
+
+    pub(super) fn table<T>(&self, known: &'static Table, read: impl FnOnce(&mut Reader<'s, 't>) -> Read<T>) -> Read<T> {
+        let table = self.value.as_table().ok_or_else(|| self.unexpected("a table"))?;
+        let name = if known.name.starts_with('[') { known.name.to_owned() } else { format!("`{}`", self.of.key) };
+        read_table(self.source, table, self.span.clone(), (name, known, self.of), read)
     }
 
     /// Reads a table whose keys may be any words.
     pub(super) fn open_table<T>(&self, read: impl FnOnce(&Reader<'s, 't>) -> Read<T>) -> Read<T> {
-        let table = self.value.as_table().ok_or_else(|| self.expected("a table"))?;
-        read(&Reader { source: self.source, table, span: self.span.clone(), name: String::new() })
+        let table = self.value.as_table().ok_or_else(|| self.unexpected("a table"))?;
+        let (known, of, span) = (self.of.table, self.of, self.span.clone());
+        read(&Reader { source: self.source, table, known, of, span, name: String::new() })
     }
 
-    fn expected(&self, what: &str) -> Diagnostic {
-        self.wrong(&format!("expected {what}, found {}", article(self.value.type_str())))
+    fn unexpected(&self, what: &'static str) -> Diagnostic {
+        let found = match self.value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a datetime",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        self.wrong(&Mistake::WrongType(what, found))
     }
-}
-
-fn article(kind: &str) -> String {
-    let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
-    format!("{article} {kind}")
 }
 
 /// Whether a word can be a label: 1-64 of `a`-`z`, `0`-`9`, `-`.

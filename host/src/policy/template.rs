@@ -3,7 +3,9 @@
 //! Each has a type. The host fills it in, checks it, and passes it as one whole argument: nothing is ever split,
 //! expanded or handed to a shell. A value never begins with `-` unless a literal prefix of the policy stands before it.
 
+use super::key;
 use super::kind::{KINDS, Kind, absolute, address_of, kind};
+use super::mistake::Mistake;
 use super::reader::{Read, Value};
 use crate::ocf::Parameters;
 use crate::ocf::description::is_secret;
@@ -11,19 +13,19 @@ use crate::ocf::description::is_secret;
 /// One value: literal, or filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
-    prefix: String,
-    source: Source,
+    pub(super) prefix: String,
+    pub(super) source: Source,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Source {
+pub(super) enum Source {
     Literal(String),
     Open(Origin, Kind),
 }
 
 /// Where an open value comes from.
 #[derive(Clone, Debug, PartialEq)]
-enum Origin {
+pub(super) enum Origin {
     Parameter(String),
     Slot(String),
     Node,
@@ -185,7 +187,7 @@ pub(super) fn program(value: &Value<'_, '_>) -> Read<Template> {
 pub(super) fn interpreter(value: &Value<'_, '_>) -> Read<Vec<String>> {
     let words = value.array()?;
     let Some(first) = words.first() else {
-        return Err(value.wrong("an interpreter is its path and its first arguments, such as [\"/bin/sh\"]"));
+        return Err(value.wrong(&Mistake::NoInterpreter));
     };
     absolute(first)?;
     words.iter().map(|word| word.string().map(str::to_owned)).collect()
@@ -197,7 +199,7 @@ pub(super) fn user(value: &Value<'_, '_>) -> Read<Template> {
         return open(value, Use::User);
     }
     match value.string()? {
-        "" => Err(value.wrong("fill in the user that this program is to run as; there is no default")),
+        "" => Err(value.wrong(&Mistake::NoUser)),
         name => Ok(Template::literal(name)),
     }
 }
@@ -209,7 +211,7 @@ pub(super) fn address(value: &Value<'_, '_>) -> Read<Template> {
     }
     match address_of(value.string()?) {
         Some(address) => Ok(Template::literal(&address.to_string())),
-        None => Err(value.wrong("an IP address, such as \"127.0.0.1\" or \"::1\"; names are not resolved")),
+        None => Err(value.wrong(&Mistake::Address)),
     }
 }
 
@@ -242,10 +244,10 @@ pub(super) fn environment(value: &Value<'_, '_>) -> Read<Vec<(String, Template)>
         for (name, span, value) in table.entries() {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-                return Err(value.wrong_at(span, "a variable's name is letters, digits and `_`"));
+                return Err(value.wrong_at(span, &Mistake::VariableName));
             }
             if is_loader_variable(name) {
-                return Err(value.wrong_at(span, "refused: this variable makes programs load or run other code"));
+                return Err(value.wrong_at(span, &Mistake::LoaderVariable(name.to_owned())));
             }
             let template =
                 if value.is_table() { open(&value, Use::Environment)? } else { Template::literal(value.string()?) };
@@ -266,38 +268,22 @@ enum Use {
     Port,
 }
 
-const OPEN_KEYS: [&str; 13] = [
-    "param",
-    "slot",
-    "fact",
-    "prefix",
-    "one-of",
-    "integer",
-    "port",
-    "name",
-    "text",
-    "file",
-    "directory",
-    "ip",
-    "duration",
-];
-
 fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
-    value.table(&OPEN_KEYS, |at| {
+    value.table(&key::OPEN, |at| {
         let origins = ["param", "slot", "fact"].iter().filter(|key| at.has(key)).count();
         if origins != 1 {
-            return Err(at.wrong("exactly one of `param`, `slot` and `fact` says where the value comes from"));
+            return Err(at.wrong(&Mistake::Origin));
         }
         let prefix = at.optional("prefix", |v| Ok(v.string()?.to_owned()))?.unwrap_or_default();
         if !prefix.is_empty() && used != Use::Argument {
-            return Err(at.wrong("`prefix` is for arguments"));
+            return Err(at.wrong(&Mistake::PrefixElsewhere));
         }
         if let Some(origin) = at.optional("fact", fact)? {
             if used != Use::Argument && used != Use::Environment {
-                return Err(at.wrong("a fact can be an argument or a variable"));
+                return Err(at.wrong(&Mistake::FactElsewhere));
             }
             if KINDS.iter().any(|kind| at.has(kind)) {
-                return Err(at.wrong("a fact has no type"));
+                return Err(at.wrong(&Mistake::FactTyped));
             }
             return Ok(Template { prefix, source: Source::Open(origin, Kind::Text { max: 255 }) });
         }
@@ -309,9 +295,7 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
             && is_secret(name)
             && used != Use::Environment
         {
-            return Err(
-                at.wrong("a secret parameter may be passed in `environment` only: arguments can be read by everybody")
-            );
+            return Err(at.wrong(&Mistake::Secret));
         }
         let kind = kind(at)?;
         let fits = match used {
@@ -322,18 +306,18 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
             Use::Port => matches!(kind, Kind::Port { .. } | Kind::OneOf(_)),
         };
         if !fits {
-            return Err(at.wrong(match used {
-                Use::Program => "a program from outside needs `one-of` or `file = { under = ... }`",
-                Use::User => "a user from outside needs `one-of`",
-                Use::Address => "an address from outside needs `ip` or `one-of`",
-                Use::Port | Use::Argument | Use::Environment => "a port from outside needs `port` or `one-of`",
+            return Err(at.wrong(&match used {
+                Use::Program => Mistake::ProgramType,
+                Use::User => Mistake::UserType,
+                Use::Address => Mistake::AddressType,
+                Use::Port | Use::Argument | Use::Environment => Mistake::PortType,
             }));
         }
         if used == Use::Program
             && let Kind::OneOf(words) = &kind
             && !words.iter().all(|w| w.starts_with('/'))
         {
-            return Err(at.wrong("each program is an absolute path"));
+            return Err(at.wrong(&Mistake::RelativeProgram));
         }
         Ok(Template { prefix, source: Source::Open(origin, kind) })
     })
@@ -343,6 +327,6 @@ fn fact(value: &Value<'_, '_>) -> Read<Origin> {
     match value.string()? {
         "node" => Ok(Origin::Node),
         "instance" => Ok(Origin::Instance),
-        _ => Err(value.wrong("a fact is \"node\" or \"instance\"")),
+        _ => Err(value.wrong(&Mistake::Fact)),
     }
 }

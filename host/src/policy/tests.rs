@@ -4,6 +4,9 @@ use super::*;
 use crate::ocf::Parameters;
 use crate::policy::template::{Unfit, Values, fill_all};
 
+mod lint;
+mod snapshot;
+
 fn parse(text: &str) -> Result<Policy, Diagnostic> {
     Policy::parse(text, Path::new("/p.toml"))
 }
@@ -77,7 +80,7 @@ fn mistakes_are_told_with_their_place() {
         (table("argv = [3]"), "expected a string, found an integer"),
         (table("argv = [{ param = \"p\" }]"), "a value from outside needs a type"),
         (table("argv = [{ param = \"passwd\", text = {} }]"), "a secret parameter may be passed in `environment` only"),
-        (table("environment = { LD_PRELOAD = \"x\" }"), "refused: this variable makes programs load"),
+        (table("environment = { LD_PRELOAD = \"x\" }"), "this variable makes programs load"),
         (table("stop = []"), "no step"),
         (table("stop = [{ signal = \"KILL\", grace = \"1s\" }]"), "a signal is one of"),
         (table("stop = [{ signal = \"TERM\", grace = \"101%\" }]"), "`grace` is a duration"),
@@ -105,7 +108,7 @@ fn a_diagnostic_shows_the_line_and_the_key_that_was_meant() {
     let shown = parse(text).unwrap_err().to_string();
     assert_eq!(
         shown,
-        "error: unknown key `lifetme`\n --> /p.toml:4:1\n  |\n4 | lifetme  = \"action\"\n  | ^^^^^^^\nhint: did you mean `lifetime`?"
+        "error: unknown key `lifetme`\n --> /p.toml:4:1\n  |\n4 | lifetme  = \"action\"\n  | ^^^^^^^\nhint: did you mean `lifetime`?\nexpected: program, argv, lifetime, user, environment, stop, output, input, timeout, signals"
     );
 }
 

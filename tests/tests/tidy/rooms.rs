@@ -137,7 +137,7 @@ pub(crate) const RULES: [Rule; 12] = [
         find: |tree| {
             let entries = ["host/src/bin/", "host/src/cli/"];
             let inner = tree.rust(HOST).filter(|file| !entries.iter().any(|entry| file.path.starts_with(entry)));
-            listed(inner.flat_map(|file| file.find(r"\benv::(vars?|args)(_os)?\b")))
+            listed(inner.filter(|file| !file.is_test()).flat_map(|file| file.find(r"\benv::(vars?|args)(_os)?\b")))
         },
         seeds: &[
             ("host/src/agent.rs", "fn f() { std::env::var(x) }"),

@@ -23,6 +23,8 @@ use crate::seam::{Answer, Error, Slot};
 use crate::sys::trusted;
 use crate::sys::user::{self, User};
 
+/// What is said of a program that somebody else than root could have written, before who and where.
+pub const NOT_SAFE: &str = "not safe to run";
 /// Where programs look for programs.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -111,7 +113,7 @@ pub fn lacking(program: &Program, label: &str) -> Vec<String> {
 /// nobody but root can replace.
 fn executable(program: &Program, label: &str, path: &str) -> Result<(OwnedFd, Vec<String>), String> {
     let failed = |path: &str, error: &std::io::Error| match error.kind() {
-        ErrorKind::PermissionDenied => format!("program {label}: not safe to run: {error}"),
+        ErrorKind::PermissionDenied => format!("program {label}: {NOT_SAFE}: {error}"),
         ErrorKind::NotFound => format!("program {label}: {path} is not there"),
         _ => format!("program {label}: {path}: {error}"),
     };

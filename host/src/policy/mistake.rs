@@ -1,0 +1,231 @@
+//! Every mistake that a policy can have, and what is said about it. A closed list, so that none is told in passing:
+//! `tests/snapshot.rs` shows each of them, and finds every line of the parser that makes one.
+
+use std::fmt;
+
+use super::key::Table;
+#[cfg(feature = "tool")]
+use super::key::{Key, TABLES};
+#[cfg(feature = "tool")]
+use super::nearest::nearest;
+
+/// Signals that a policy can name.
+#[cfg(feature = "tool")]
+pub(super) const SIGNALS: [&str; 7] = ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH"];
+
+macro_rules! mistakes {
+    ($($(#[$doc:meta])* $Mistake:ident $(($($name:ident: $Type:ty),+))? $text:literal)*) => {
+        /// One of them.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(super) enum Mistake {
+            $($(#[$doc])* $Mistake $(($($Type),+))?),*
+        }
+
+        impl Mistake {
+            /// The names of all.
+            #[cfg(test)]
+            pub(super) const ALL: &[&'static str] = &[$(stringify!($Mistake)),*];
+
+            /// Its name.
+            #[cfg(test)]
+            pub(super) fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$Mistake { .. } => stringify!($Mistake)),*
+                }
+            }
+        }
+
+        impl fmt::Display for Mistake {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$Mistake $(($($name),+))? => write!(f, $text)),*
+                }
+            }
+        }
+    };
+}
+
+mistakes! {
+    /// It is not TOML: what the parser of TOML says.
+    Syntax(what: String) "{what}"
+    /// A key twice.
+    Duplicate(key: String) "duplicate key `{key}`"
+    /// A key that nobody knows here.
+    UnknownKey(key: String) "unknown key `{key}`"
+    /// A key that must be there: the key, and where, with ` in `.
+    Missing(key: &'static str, place: String) "`{key}` is missing{place}"
+    /// Another version of the format.
+    Format "this version of ocf-wasm reads `format = 1`"
+    /// A word instead of a table of labels.
+    NotLabels(key: &'static str) "`{key}` is a table of labels: [{key}.LABEL]"
+    /// What cannot be a label.
+    Label(label: String) "`{label}` is no label: a label is 1-64 of a-z, 0-9 and `-`"
+    /// A label that is bound to no table.
+    LabelNotTable(key: &'static str, label: String) "[{key}.{label}] is a table"
+    /// Another type of TOML: what was expected, what was found.
+    WrongType(expected: &'static str, found: &'static str) "expected {expected}, found {found}"
+    /// A NUL in a text.
+    Nul "a NUL cannot be passed to any program"
+    /// A number beyond its bounds.
+    OutOfRange(min: i64, max: i64) "a number from {min} to {max}"
+    /// A key that is for programs of the other lifetime.
+    OtherLifetime(key: &'static str, lifetime: &'static str) "`{key}` is for a program of lifetime \"{lifetime}\""
+    /// What is no digest.
+    Digest "a digest is `sha256:` and 64 hexadecimal digits"
+    /// A list of digests without one.
+    NoDigest "no digest: no component would ever fit"
+    /// Another word for a lifetime.
+    Lifetime(word: String) "`{word}` is no lifetime: `lifetime` is \"action\" (ends within the action) or \"instance\" (a daemon)"
+    /// Another word for a type.
+    Type(word: String) "`{word}` is no type: `type` is \"simple\" (the program is the daemon) or \"forking\" (it ends, and leaves the daemon behind)"
+    /// An interpreter without a path.
+    NoInterpreter "no interpreter: leave it out for a program that is no script"
+    /// Signals where there is no main process.
+    SignalsForking "`signals` needs a main process, which a program of type \"forking\" does not have"
+    /// Another word for an output.
+    Output "`output` is \"journal\""
+    /// A label that this file does not bind.
+    NoSuchProgram(label: String, known: String) "there is no [program.{label}] in this file{known}"
+    /// A daemon as a last resort.
+    LastResortLives "a last resort is a program of lifetime \"action\""
+    /// Open values in a last resort.
+    LastResortOpen "a last resort takes literal arguments only: nothing else may be known by then"
+    /// No label.
+    NoLastResort "no label: leave [stop] out if there is no last resort"
+    /// No status.
+    NoStatus "no status: nothing could ever say that it is gone"
+    /// No step.
+    NoStep "no step: leave `stop` out for TERM, then KILL at the end of the action's time"
+    /// What is no signal, or not one that is granted.
+    Signal(word: String) "`{word}` cannot be sent: a signal is one of HUP, INT, QUIT, USR1, USR2, TERM, WINCH"
+    /// What is no grace.
+    Grace "`grace` is a duration (\"10s\"), a part of the time left (\"60%\") or \"rest\""
+    /// What is no duration.
+    Duration "a duration such as \"500ms\", \"10s\", \"2min\""
+    /// What is no size.
+    Size "a size such as \"64MiB\", at most \"512MiB\""
+    /// No word.
+    NoWord "no word: nothing could ever be passed"
+    /// Bounds that exclude everything.
+    EmptyRange "`min` is greater than `max`: nothing could ever be passed"
+    /// What is no network.
+    Network "a network such as \"10.1.0.0/16\""
+    /// No network.
+    NoNetwork "no network: nothing could ever be passed"
+    /// An open value without a type.
+    NoType "a value from outside needs a type: one of one-of, integer, port, name, text, file, directory, ip, duration"
+    /// An open value with several.
+    TwoTypes "more than one type"
+    /// A path that is none for us.
+    NotAbsolute "an absolute path without `..`"
+    /// A pattern.
+    Wildcard "wildcards are not expanded: name one path"
+    /// A blank that the operator is to fill in.
+    NoUser "fill in the user that this program is to run as; there is no default"
+    /// What is no address.
+    Address "an IP address, such as \"127.0.0.1\" or \"::1\"; names are not resolved"
+    /// What cannot be a variable.
+    VariableName "a variable's name is letters, digits and `_`"
+    /// A variable that makes programs load code.
+    LoaderVariable(name: String) "{name} is refused: this variable makes programs load or run other code"
+    /// An open value from nowhere, or from several places.
+    Origin "exactly one of `param`, `slot` and `fact` says where the value comes from"
+    /// A prefix where there are no arguments.
+    PrefixElsewhere "`prefix` is for arguments"
+    /// What is no fact.
+    Fact "a fact is \"node\" or \"instance\""
+    /// A fact where it decides too much.
+    FactElsewhere "a fact can be an argument or a variable"
+    /// A fact with a type.
+    FactTyped "a fact has no type"
+    /// A secret where others can read it.
+    Secret "a secret parameter may be passed in `environment` only: arguments can be read by everybody"
+    /// A program that could be any.
+    ProgramType "a program from outside needs `one-of` or `file = {{ under = ... }}`"
+    /// A program that is no path.
+    RelativeProgram "each program is an absolute path"
+    /// A user that could be any.
+    UserType "a user from outside needs `one-of`"
+    /// An address that could be any text.
+    AddressType "an address from outside needs `ip` or `one-of`"
+    /// A port that could be any text.
+    PortType "a port from outside needs `port` or `one-of`"
+}
+
+#[cfg(not(feature = "tool"))]
+impl Mistake {
+    /// The agent says what is wrong and where; the tool says the rest.
+    #[expect(clippy::unused_self, reason = "as in the tool")]
+    pub(super) fn advice(&self, _: &Table, _: &str) -> (Option<String>, Option<String>) {
+        (None, None)
+    }
+}
+
+#[cfg(feature = "tool")]
+impl Mistake {
+    /// What was probably meant, and what may stand there. `key` is the key whose value is wrong, none for the table.
+    pub(super) fn advice(&self, table: &Table, key: &str) -> (Option<String>, Option<String>) {
+        (self.hint(table, key), self.expected(table, key))
+    }
+
+    fn hint(&self, table: &Table, key: &str) -> Option<String> {
+        let words = |word: &str, known: &[&str]| nearest(word, known).map(|meant| format!("did you mean \"{meant}\"?"));
+        match self {
+            Self::UnknownKey(word) => {
+                let known: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+                let elsewhere = || {
+                    let tables: Vec<&str> = TABLES.iter().filter(|t| t.knows(word)).map(|t| t.name).collect();
+                    (!tables.is_empty()).then(|| format!("`{word}` is a key of {}", tables.join(" and of ")))
+                };
+                nearest(word, &known).map(|meant| format!("did you mean `{meant}`?")).or_else(elsewhere)
+            }
+            Self::Signal(word) if matches!(word.as_str(), "KILL" | "SIGKILL" | "9") => {
+                Some("KILL is sent by the host when the last step is over: leave it out".to_owned())
+            }
+            Self::Signal(word) => words(word.trim_start_matches("SIG"), &SIGNALS),
+            Self::Lifetime(word) => words(word, &["action", "instance"]),
+            Self::Type(word) => words(word, &["simple", "forking"]),
+            Self::NoSuchProgram(label, known) => {
+                let known: Vec<&str> = known.trim_start_matches(": there is ").split(", ").collect();
+                nearest(label, &known).map(|meant| format!("did you mean \"{meant}\"?"))
+            }
+            Self::Duplicate(_) => Some("each key stands once: delete one of the two".to_owned()),
+            Self::Syntax(_) => {
+                Some("a policy is TOML: [table], then lines of key = value, texts in \"quotes\"".to_owned())
+            }
+            Self::WrongType(expected, _) if *expected == "a string" && key == "user" => {
+                Some("a number stands in quotes too: \"65534\"".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn expected(&self, table: &Table, key: &str) -> Option<String> {
+        let of = |table: &Table, key: &str| Some(told(table.keys.iter().find(|known| known.name == key)?));
+        match self {
+            Self::UnknownKey(_) => {
+                let known: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+                Some(known.join(", "))
+            }
+            Self::Missing(key, _) => of(table, key),
+            Self::Syntax(_) | Self::Duplicate(_) => None,
+            Self::Origin | Self::NoType | Self::TwoTypes | Self::Fact => Some(
+                "{ param = \"port\", port = {} }, { slot = \"verb\", one-of = [\"status\"] } or { fact = \"node\" }"
+                    .to_owned(),
+            ),
+            _ => of(table, key),
+        }
+    }
+}
+
+/// What a key's value can be, with an example.
+#[cfg(feature = "tool")]
+fn told(key: &Key) -> String {
+    let example = key.text.example;
+    // An example of a part of an argument is shown as the argument that it is part of.
+    let example = example
+        .strip_prefix("[{")
+        .and_then(|e| e.strip_suffix("}]"))
+        .map_or(example.to_owned(), |e| format!("{{{e}}}"));
+    format!("{}, for example: {example}", key.text.form)
+}

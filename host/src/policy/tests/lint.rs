@@ -1,0 +1,157 @@
+//! One case for each danger that the table names, and what is not dangerous next to it.
+
+use std::collections::BTreeSet;
+
+use super::super::lint::{RISKS, replaceable, warnings};
+use super::*;
+
+fn found(text: &str) -> Vec<(&'static str, String)> {
+    let policy = parse(text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let of = |w: super::super::lint::Warning| (w.risk, format!("{}:{} {}", w.told.line, w.told.column, w.told.message));
+    warnings(&policy, text, Path::new("/p.toml")).into_iter().map(of).collect()
+}
+
+fn of(lines: &str) -> String {
+    let user = if lines.contains("user =") { "" } else { "user = \"nobody\"\n" };
+    format!("format = 1\n[program.x]\nlifetime = \"action\"\n{user}{lines}\n")
+}
+
+const P: &str = "whoever may set the parameter p";
+
+/// The danger, a policy that has it and no other, what is said, and the same policy without it.
+const CASES: [(&str, &str, &str, &str); 17] = [
+    (
+        "interpreter",
+        "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
+        "6:9 python3.11 is an interpreter: whoever may set the parameter p can make it run any program as nobody",
+        "program = \"/usr/bin/python3.11\"\nargv = [\"/usr/share/x.py\", { param = \"p\", one-of = [\"a\"] }]",
+    ),
+    (
+        "interpreter",
+        "program = \"/bin/sh\"\ninput = true",
+        "6:9 sh is an interpreter: the plugin can make it run any program as nobody",
+        "program = \"/bin/sh\"\nargv = [\"-c\", \"true\"]",
+    ),
+    (
+        "runs other programs",
+        "program = \"/usr/bin/find\"\nargv = [\"/srv\", [\"-name\", { slot = \"s\", name = {} }]]",
+        "6:27 find runs other programs when it is told to: the plugin can make it run any program as nobody",
+        "program = \"/usr/bin/find\"\nargv = [\"/srv\"]",
+    ),
+    (
+        "edits files",
+        "program = \"/usr/bin/rm\"\nargv = [{ param = \"p\", file = { under = \"/srv/web\" } }]",
+        "6:9 rm changes what its arguments name: whoever may set the parameter p can change all that nobody may change",
+        "program = \"/usr/bin/rm\"\nargv = [\"/srv/web/lock\"]",
+    ),
+    (
+        "ends processes",
+        "program = \"/usr/bin/pkill\"\nargv = [\"-u\", { param = \"p\", name = {} }]",
+        "6:15 pkill ends what its arguments name: whoever may set the parameter p can end every process that nobody may end",
+        "program = \"/usr/bin/pkill\"\nargv = [\"-u\", \"vendor\"]",
+    ),
+    (
+        "talks to any host",
+        "program = \"/usr/bin/curl\"\nargv = [{ prefix = \"http:\", param = \"p\", text = {} }]",
+        "6:9 curl connects to what its arguments name: whoever may set the parameter p can reach from here all that this node reaches",
+        "program = \"/usr/bin/curl\"\nargv = [\"http:\", { param = \"p\", port = {} }]",
+    ),
+    (
+        "root",
+        "program = \"/usr/sbin/nginx\"\nuser = \"root\"",
+        "5:8 nginx runs as root: whoever finds a hole in it, or in what it is given, has this node",
+        "program = \"/usr/sbin/nginx\"\nuser = \"www-data\"",
+    ),
+    (
+        "root by choice",
+        "program = \"/usr/sbin/nginx\"\nuser = { param = \"p\", one-of = [\"www\", \"root\"] }",
+        "5:1 whoever may set the parameter p can choose to run nginx as root",
+        "program = \"/usr/sbin/nginx\"\nuser = { param = \"p\", one-of = [\"www\"] }",
+    ),
+    (
+        "any program",
+        "program = { param = \"p\", file = { under = \"/usr/bin\", owner = \"root\" } }",
+        "5:1 whoever may set the parameter p can run any program below /usr/bin as nobody, a shell among them",
+        "program = { param = \"p\", file = { under = \"/opt/vendor/bin\", owner = \"root\" } }",
+    ),
+    (
+        "text as an argument",
+        "program = \"/usr/sbin/nginx\"\nargv = [{ param = \"p\", text = {} }]",
+        "6:9 whoever may set the parameter p can put any words into an argument of nginx: a file name, a sub-command, an address",
+        "program = \"/usr/sbin/nginx\"\nargv = [{ prefix = \"--title=\", param = \"p\", text = {} }]",
+    ),
+    (
+        "text of the plugin",
+        "program = \"/usr/sbin/nginx\"\nenvironment = { TITLE = { slot = \"s\", text = {} } }",
+        "6:17 a plugin that is not what it seems can pass any text to nginx, which nobody then runs with it",
+        "program = \"/usr/sbin/nginx\"\nenvironment = { TITLE = { slot = \"s\", name = {} } }",
+    ),
+    (
+        "variable that loads code",
+        "program = \"/usr/bin/java\"\nenvironment = { JAVA_TOOL_OPTIONS = { param = \"p\", text = {} } }",
+        "6:17 the variable JAVA_TOOL_OPTIONS says which code or settings programs load: whoever may set the parameter p can make it load other code as nobody",
+        "program = \"/usr/bin/java\"\nenvironment = { JAVA_TOOL_OPTIONS = \"-Xmx1g\" }",
+    ),
+    (
+        "wide directory",
+        "program = \"/usr/sbin/nginx\"\nargv = [\"-c\", { param = \"p\", file = { under = \"/etc\", owner = \"root\" } }]",
+        "6:15 whoever may set the parameter p can name anything below /etc, secrets and devices among it, and nobody opens it",
+        "program = \"/usr/sbin/nginx\"\nargv = [\"-c\", { param = \"p\", file = { under = \"/etc/nginx\", owner = \"root\" } }]",
+    ),
+    (
+        "directory of everybody",
+        "program = \"/usr/sbin/nginx\"\nargv = [\"-p\", { param = \"p\", directory = { under = \"/dev/shm/web\" } }]",
+        "6:15 everybody on this node can make files below /dev/shm/web, which nobody then opens as if they were yours",
+        "program = \"/usr/sbin/nginx\"\nargv = [\"-p\", { param = \"p\", directory = { under = \"/dev/shm/web\", owner = \"root\" } }]",
+    ),
+    (
+        "any address",
+        "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = { param = \"p\", ip = {} }, port = 80 }",
+        "7:9 whoever may set the parameter p can make this node connect to any address that it reaches, past firewalls that trust it",
+        "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = { param = \"p\", ip = { within = [\"10.0.0.0/8\"] } }, port = 80 }",
+    ),
+    (
+        "any port",
+        "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"127.0.0.1\", port = { slot = \"s\", port = {} } }",
+        "7:29 a plugin that is not what it seems can try every port of 127.0.0.1, and hear what answers",
+        "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"127.0.0.1\", port = { slot = \"s\", port = { max = 99 } } }",
+    ),
+    (
+        "address of secrets",
+        "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"169.254.169.254\", port = 80 }",
+        "7:16 169.254.169.254 is where clouds hand out credentials: the plugin can ask for those of this node",
+        "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"192.168.0.1\", port = 80 }",
+    ),
+];
+
+#[test]
+fn each_danger_is_told_where_it_is_and_not_beside_it() {
+    let mut tried = BTreeSet::from(["replaceable"]);
+    for (risk, dangerous, sentence, harmless) in CASES {
+        tried.insert(risk);
+        assert_eq!(found(&of(dangerous)), [(risk, sentence.to_owned())]);
+        assert_eq!(found(&of(harmless)), [], "{risk}");
+        assert!(!sentence.contains('{'), "{sentence}");
+    }
+    let names: BTreeSet<&str> = RISKS.iter().map(|risk| risk.name).collect();
+    assert_eq!(names.len(), RISKS.len());
+    assert_eq!(tried, names);
+    assert!(CASES.iter().any(|case| case.2.contains(P)));
+}
+
+#[test]
+fn what_can_be_replaced_is_told_with_whose_rights_it_has() {
+    let policy = parse(&of("program = \"/opt/x\"")).unwrap();
+    let told = replaceable(&policy.programs["x"].user);
+    assert!(told.starts_with("whoever can write there can replace the program and run anything as nobody; "), "{told}");
+}
+
+#[test]
+fn the_policies_that_come_with_the_plugins_are_not_dangerous() {
+    for text in [
+        include_str!("../../../../plugins/dummy/policy.toml"),
+        include_str!("../../../../plugins/sample-tcp-server/policy.toml"),
+    ] {
+        assert_eq!(found(text), []);
+    }
+}
