@@ -316,7 +316,8 @@ fn why_tells_of_what_runs_what_failed_and_what_was_stopped() {
 
     let _ = action("start").is(0);
     let shown = why();
-    for line in [format!("web ({SERVER}): started"), format!("  port = {port}"), "last actions:".to_owned()] {
+    assert!(shown.starts_with(&format!("web ({SERVER}): running (start answered ok (0), ")), "{shown}");
+    for line in ["record: started".to_owned(), format!("  port = {port}"), "last actions:".to_owned()] {
         assert!(shown.lines().any(|printed| printed == line), "{line}: {shown}");
     }
     assert!(shown.contains("\nprogram greeter: running, processes: ") && !shown.contains("--cleanup"), "{shown}");
@@ -335,9 +336,11 @@ fn why_tells_of_what_runs_what_failed_and_what_was_stopped() {
     until("the keeper has seen it", || host.why("web")["daemons"][0]["ended"].is_string());
     let reason = action("monitor").recurring().is(1).reason().to_owned();
     let shown = why();
-    let last = shown.lines().rev().nth(1).unwrap();
+    let (_, actions) = shown.split_once("\nlast actions:\n").unwrap();
+    let (actions, _) = actions.split_once("\nto do:\n").unwrap();
+    let last = actions.lines().last().unwrap();
     assert!(last.contains(" ago  monitor ") && last.ends_with(&reason), "{reason}: {shown}");
-    assert!(shown.ends_with("\nwhen the cause is gone: crm_resource --cleanup --resource web\n"), "{shown}");
+    assert!(shown.ends_with("\n  when the cause is gone: crm_resource --cleanup --resource web\n"), "{shown}");
     let end = format!("\n  its main process ended by signal 9\n  | greeter: listening on port {port}\n");
     assert!(shown.contains(&end), "{shown}");
     let known = host.why("web");
@@ -347,7 +350,7 @@ fn why_tells_of_what_runs_what_failed_and_what_was_stopped() {
 
     let _ = action("stop").is(0);
     let shown = why();
-    assert!(shown.starts_with(&format!("web ({SERVER}): stopped\n")), "{shown}");
+    assert!(shown.starts_with(&format!("web ({SERVER}): stopped (stop answered ok (0), ")), "{shown}");
     assert!(!shown.contains("program greeter") && !shown.contains("--cleanup"), "{shown}");
     let known = host.why("web");
     assert_eq!((&known["state"], &known["daemons"]), (&json!("stopped"), &json!([])));

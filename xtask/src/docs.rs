@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{cargo, run as must};
+use super::{cargo, dist, run as must};
 
 /// Writes them: their own tests do, when they are told to.
 ///
@@ -10,5 +10,8 @@ use super::{cargo, run as must};
 /// If something else is wrong with what they test.
 pub(crate) fn run() -> Result<()> {
     let mut host = cargo(&["test", "--package", "ocf-wasm", "--features", "tool", "--lib", "checked_in"]);
-    must(host.env("UPDATE_GOLDEN", "1"))
+    must(host.env("UPDATE_GOLDEN", "1"))?;
+    must(&mut cargo(&["build", "--profile", "guest", "--target", "wasm32-wasip2", "--package", "hostile-guest"]))?;
+    let mut outside = cargo(&["test", "--package", "ocf-wasm-tests", "--test", "why"]);
+    must(outside.env("UPDATE_GOLDEN", "1").env("OCF_WASM_DIST", dist::run()?))
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::agent;
-use crate::instance::{self, Directory, Found, Lock, Record};
+use crate::instance::{self, Directory, Found, History, Lock, Record};
 use crate::ocf::description::AgentName;
-use crate::ocf::outcome::Outcome;
+use crate::ocf::outcome::{Exit, Outcome};
 use crate::ocf::{Action, Request, request::LogTarget};
 use crate::plan::{self, Plan};
 use crate::report::Log;
@@ -55,6 +55,9 @@ pub(super) fn try_all(agent: &AgentName, number: u32, generation: &Generation) -
         trial.parameters = new.parameters.clone();
         let after = agent::monitor_with(&request, &directory, trial, &new, &log, MONITOR);
         if before.exit != after.exit {
+            let (old, new) = (old.pins.generation, number);
+            let what = format!("the versions disagree: {old} says {}, {new} says {}", told(&before), told(&after));
+            note(&directory, Exit::Generic, &what);
             bail!(
                 "{instance}: the versions disagree about it: {} and {}\n  nothing was changed; --next-start leaves running instances alone",
                 told(&before),
@@ -79,9 +82,18 @@ pub(super) fn keep_all(trials: Vec<Trial>) -> Result<Vec<String>> {
         record.given = trial.plan.given;
         record.parameters = trial.plan.parameters;
         trial.directory.save(&record)?;
+        note(&trial.directory, Exit::Success, "");
         done.push(trial.instance);
     }
     Ok(done)
+}
+
+/// Adds the swap to what `why` shows. The cluster does not hear of it.
+fn note(directory: &Directory, exit: Exit, reason: &str) {
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let outcome = Outcome::because(exit, reason);
+    let (exit, reason) = (outcome.exit.code(), outcome.reason);
+    History::of(directory).add(&instance::Action { at, action: "swap".to_owned(), exit, took_ms: 0, reason });
 }
 
 fn told(outcome: &Outcome) -> String {

@@ -6,6 +6,8 @@
 pub mod action;
 pub mod description;
 #[cfg(feature = "tool")]
+pub mod effect;
+#[cfg(feature = "tool")]
 pub mod metadata;
 pub mod outcome;
 pub mod parameter;

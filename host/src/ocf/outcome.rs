@@ -36,6 +36,27 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Generic,
+        Self::Arguments,
+        Self::Unimplemented,
+        Self::Permission,
+        Self::NotInstalled,
+        Self::NotConfigured,
+        Self::NotRunning,
+        Self::Promoted,
+        Self::FailedPromoted,
+        Self::Degraded,
+        Self::DegradedPromoted,
+    ];
+
+    /// Returns the exit status with a number.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
     /// Returns the number.
     pub fn code(self) -> u8 {
         match self {
@@ -51,6 +72,24 @@ impl Exit {
             Self::FailedPromoted => 9,
             Self::Degraded => 190,
             Self::DegradedPromoted => 191,
+        }
+    }
+
+    /// Returns what the standard calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "OCF_SUCCESS",
+            Self::Generic => "OCF_ERR_GENERIC",
+            Self::Arguments => "OCF_ERR_ARGS",
+            Self::Unimplemented => "OCF_ERR_UNIMPLEMENTED",
+            Self::Permission => "OCF_ERR_PERM",
+            Self::NotInstalled => "OCF_ERR_INSTALLED",
+            Self::NotConfigured => "OCF_ERR_CONFIGURED",
+            Self::NotRunning => "OCF_NOT_RUNNING",
+            Self::Promoted => "OCF_RUNNING_PROMOTED",
+            Self::FailedPromoted => "OCF_FAILED_PROMOTED",
+            Self::Degraded => "OCF_DEGRADED",
+            Self::DegradedPromoted => "OCF_DEGRADED_PROMOTED",
         }
     }
 

@@ -73,7 +73,7 @@ macro_rules! tables {
 
 // For each key: its name, what holds without it, the forms of its value, an example, what it means.
 tables! {
-    FILE "" "The file. It grants what it names and nothing else; a file that has only its `format` grants nothing." {
+    FILE "" "It grants what it names and nothing else; a file that has only its `format` grants nothing." {
         "format" "required" "the number 1" "format = 1"
             "The version of this format. There is one so far.";
         "plugin" "any component that is installed under the agent's name" "a table" "plugin = { digest = \"sha256:...\" }"

@@ -17,6 +17,8 @@ pub mod template;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use kind::address_of;
+#[cfg(feature = "tool")]
+pub(crate) use reader::is_label;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
