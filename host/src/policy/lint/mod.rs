@@ -163,7 +163,7 @@ fn is_wide(under: &Path) -> bool {
     // What a service has for itself may well stand at the top.
     depth == 0
         || depth == 1 && !under.starts_with("/srv")
-        || ["/proc", "/sys", "/dev"].iter().any(|top| under.starts_with(top)) && under != Path::new("/dev/shm")
+        || ["/proc", "/sys", "/dev"].iter().any(|top| under.starts_with(top)) && !under.starts_with("/dev/shm")
 }
 
 fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
