@@ -50,7 +50,8 @@ pub fn is_probe() -> bool {
     host::is_probe()
 }
 
-/// How thorough a monitor shall be: 0 is the plain one, 10 and 20 are deeper.
+/// How thorough a monitor shall be: 0 is the plain one, else one of the levels that `#[agent(check_level(..))]`
+/// declares, the deepest that is not deeper than what the cluster asks for.
 ///
 /// ```
 /// # ocf_agent::fake::Node::new().check_level(10).install();

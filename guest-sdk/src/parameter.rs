@@ -47,7 +47,46 @@ use core::time::Duration;
 /// assert_eq!((files.patience, files.verbosity), (Duration::from_secs(30), Verbosity::Quiet));
 /// ```
 ///
+/// # How an operator reads it
+///
+/// A comment's first paragraph is the short description, the rest the long one; items that begin with `- `, `* ` or
+/// `1. ` keep their lines. `pcs` shows the long one only and takes its lines for one, `crm` shows both: the host makes
+/// of them what reads well in either, and adds the limits of a number, the words of a choice and what to use instead
+/// of something deprecated.
+///
+/// Timeouts are those that the metadata advises: `start = "1m"` and the like, 20 s where nothing is said. A monitor that
+/// looks deeper, and more rarely, is announced with its own, and asks [`instance::check_level`](crate::instance) which
+/// of them it is:
+///
+/// ```
+/// # use ocf_agent::{Health, Outcome, Parameters, instance};
+/// /// Serves files.
+/// #[derive(Parameters)]
+/// #[agent(name = "example/files", check_level(10, timeout = "1m", interval = "5m"))]
+/// struct Files {
+///     /// Directory to serve
+///     #[parameter(required, unique)]
+///     root: String,
+///     /// Directory to serve
+///     #[parameter(default = "", deprecated = "its name said nothing", replaced_with = "root")]
+///     dir: String,
+///     /// Secret of whoever may write; parameters called `password` or `passwd` are shown to nobody
+///     password: Option<String>,
+/// }
+/// # impl Files {
+/// fn monitor(&self) -> Outcome<Health> {
+///     if instance::check_level() >= 10 {
+///         // Reads every file.
+///     }
+///     Ok(Health::Running)
+/// }
+/// # }
+/// ```
+///
 /// # What does not compile
+///
+/// What no reader of the metadata could take: two monitors of one interval, a default for a secret, a required
+/// parameter that is deprecated, characters that XML does not have.
 ///
 /// A parameter without a default is `required` or an `Option`:
 /// ```compile_fail
@@ -85,6 +124,13 @@ use core::time::Duration;
 ///     #[parameter(default = "slow")]
 ///     mode: Mode,
 /// }
+/// ```
+/// Two monitors have two intervals:
+/// ```compile_fail
+/// /// Agent
+/// #[derive(ocf_agent::Parameters)]
+/// #[agent(name = "example/a", interval = "10s", check_level(10, timeout = "1m", interval = "10s"))]
+/// struct A {}
 /// ```
 /// Every parameter is described:
 /// ```compile_fail

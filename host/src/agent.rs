@@ -202,7 +202,7 @@ impl Invocation<'_> {
         {
             return Outcome::because(Exit::Generic, &text);
         }
-        let outcome = self.contract(&mut session);
+        let outcome = self.contract(&mut session, plan);
         if self.action == Action::Reload {
             // Parameters are recorded when they hold, not before.
             if outcome.exit != Exit::Success {
@@ -226,18 +226,21 @@ impl Invocation<'_> {
         }
         let record = Record { parameters: plan.parameters.clone(), ..Record::new(self.instance, State::Starting) };
         let Ok(mut session) = self.session(record, plan) else { return unknown() };
-        match (self.action, self.contract(&mut session)) {
+        match (self.action, self.contract(&mut session, plan)) {
             (Action::Stop, _) => unknown(),
             (_, outcome) if outcome.exit == Exit::NotRunning => unknown(),
             (_, outcome) => outcome,
         }
     }
 
-    fn contract(&self, session: &mut Session<'_>) -> Outcome {
+    fn contract(&self, session: &mut Session<'_>, plan: &Plan) -> Outcome {
         match self.action {
             Action::Start => contract::start(session),
             Action::Stop => contract::stop(session),
-            Action::Monitor => contract::monitor(session, self.request.is_probe(), self.request.check_level),
+            Action::Monitor => {
+                let level = plan.description.monitor(self.request.check_level).map_or(0, |monitor| monitor.level);
+                contract::monitor(session, self.request.is_probe(), level)
+            }
             Action::Promote => contract::promote(session),
             Action::Demote => contract::demote(session),
             Action::Notify => contract::notify(session),
@@ -410,7 +413,7 @@ fn validate_all(request: &Request, log: &Log, start: Instant, is_root: bool) -> 
     let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, start };
     let record = Record { parameters: plan.parameters.clone(), ..Record::new(instance, State::Stopped) };
     match invocation.session(record, &plan) {
-        Ok(mut session) => invocation.contract(&mut session),
+        Ok(mut session) => invocation.contract(&mut session, &plan),
         Err(_) => Outcome::of(Exit::Success),
     }
 }
@@ -422,7 +425,11 @@ fn deadline(request: &Request, action: Action, start: Instant) -> Deadline {
             Action::ValidateAll => "validate",
             other => other.word(),
         };
-        plan::installed(&request.agent).map_or(20_000, |(_, generation)| generation.description.timeout_ms(word))
+        plan::installed(&request.agent).map_or(20_000, |(_, generation)| {
+            let description = &generation.description;
+            let deeper = description.monitor(request.check_level).filter(|_| action == Action::Monitor);
+            deeper.map_or_else(|| description.timeout_ms(word), |monitor| monitor.timeout_ms)
+        })
     };
     let timeout = Duration::from_millis(request.timeout_ms.unwrap_or_else(advertised));
     Deadline::new(start, timeout, action == Action::Stop)

@@ -214,10 +214,7 @@ pub fn parameters(
     let declared = |name: &String| description.parameters.iter().any(|p| &p.name == name);
     for name in request.given.keys().chain(&request.garbled).filter(|name| !declared(name)) {
         // What Pacemaker and the tracing convention add is no mistake of the operator.
-        if !matches!(
-            name.as_str(),
-            "crm_feature_set" | "pcmk_external_ip" | "trace_ra" | "trace_file" | "trace_dir" | "OCF_CHECK_LEVEL"
-        ) {
+        if !parameter::OF_THE_CLUSTER.contains(&name.as_str()) {
             log.warning(&format!("parameter {name} is unknown to {} and ignored", request.agent));
         }
     }

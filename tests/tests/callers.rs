@@ -102,3 +102,20 @@ fn every_recorded_call_gets_its_answer() {
     let log = fs::read_to_string(host.path().join("log")).unwrap_or_default();
     assert!(!log.contains("s3cr3t"), "a secret in the log: {log}");
 }
+
+#[test]
+fn a_monitor_is_as_deep_as_what_is_declared_and_asked_for() {
+    let host = TestHost::new();
+    host.policy(AGENT, "format = 1\n");
+    host.add(&hostile(), &[]);
+    // It misbehaves in deep monitors only, and declares level 10.
+    let trap = |action| host.action(AGENT, action).with("do", "trap").with("in", "monitor");
+    let _ = trap("start").is(0);
+    for (level, code) in [("0", 0), ("1", 0), ("9", 0), ("10", 1), ("11", 1), ("20", 1), ("255", 1)] {
+        let call = host.call(AGENT).argument("monitor").instance("try");
+        let call = call.variable("OCF_CHECK_LEVEL", level).variable("OCF_RESKEY_CRM_meta_interval", "10000");
+        let ran = call.variable("OCF_RESKEY_do", "trap").variable("OCF_RESKEY_in", "monitor").run();
+        assert_eq!(ran.code, code, "level {level}: {ran:#?}");
+    }
+    let _ = trap("stop").is(0);
+}

@@ -16,7 +16,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     if data.variants.is_empty() || !input.generics.params.is_empty() {
         return Err(Error::new_spanned(name, "a Choice has at least one variant and no generics"));
     }
-    let (mut words, mut idents, mut help, mut seen) = (Vec::new(), Vec::new(), String::new(), BTreeSet::new());
+    let (mut words, mut idents, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut help = "\n\nOne of:".to_owned();
     for variant in &data.variants {
         if !matches!(variant.fields, Fields::Unit) {
             return Err(Error::new_spanned(variant, "the variants of a Choice have no fields"));
@@ -25,18 +26,17 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("choice")) {
             let text: LitStr = attribute.parse_args()?;
             word = text.value();
-            if word.is_empty() || word.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            if word.is_empty() || word.chars().any(|c| !json::is_shown(c) || c.is_whitespace()) {
                 return Err(Error::new_spanned(text, "a choice is one word"));
             }
         }
-        let described = json::description(&variant.attrs).ok_or_else(|| {
+        let described = json::description(&variant.attrs)?.ok_or_else(|| {
             Error::new_spanned(variant, "describe the choice for the operator: put a /// comment above it")
         })?;
         if !seen.insert(word.clone()) {
             return Err(Error::new_spanned(variant, format!("there are two choices {word:?}")));
         }
-        let separator = if words.is_empty() { "\n\n" } else { "\n" };
-        write!(help, "{separator}{word}: {}", described.short).map_err(|e| Error::new_spanned(variant, e))?;
+        write!(help, "\n- {word}: {}", described.short).map_err(|e| Error::new_spanned(variant, e))?;
         words.push(word);
         idents.push(&variant.ident);
     }

@@ -70,7 +70,7 @@ fn expand_one(label: &Label, seen: &mut BTreeSet<(String, String)>) -> Result<To
     if !seen.insert((kind_word.to_owned(), word.clone())) {
         return Err(Error::new_spanned(name, format!("there are two labels {kind_word} {word:?}")));
     }
-    let why = json::description(attributes)
+    let why = json::description(attributes)?
         .ok_or_else(|| Error::new_spanned(constant, "say why the agent wants it: put a /// comment above the label"))?;
     let suggestion = suggestion.as_ref().map(|text| unindent(&text.value())).unwrap_or_default();
     let line = format!(

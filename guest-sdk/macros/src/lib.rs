@@ -1,5 +1,6 @@
 //! The derives and `labels!` of crate `ocf-agent`: what authors write becomes metadata that the host reads without
 //! running the component. Use them through `ocf-agent`, which documents them with examples.
+mod agent;
 mod choice;
 mod json;
 mod labels;

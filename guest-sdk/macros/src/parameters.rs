@@ -9,24 +9,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Field, Fields, Lit, LitInt, LitStr, Result, Token, Type};
 
-use crate::{canonical, json};
-
-/// What the timeouts are that the author does not give.
-const TIMEOUT: &str = "20s";
-const INTERVAL: &str = "10s";
-/// The actions that have a timeout, and whether every agent has the action.
-const ACTIONS: [(&str, bool); 10] = [
-    ("start", true),
-    ("stop", true),
-    ("monitor", true),
-    ("promote", false),
-    ("demote", false),
-    ("notify", false),
-    ("migrate_to", false),
-    ("migrate_from", false),
-    ("reload", false),
-    ("validate", false),
-];
+use crate::{agent, canonical, json};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
@@ -41,14 +24,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Fields::Unit => Vec::new(),
         Fields::Unnamed(fields) => return Err(Error::new_spanned(fields, "a parameter needs a name")),
     };
-    let mut parts = agent_line(input)?;
+    let mut parts = agent::line(input)?;
     let parameters = fields.into_iter().map(Parameter::new).collect::<Result<Vec<_>>>()?;
     let names: BTreeSet<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     for parameter in &parameters {
         if let Some(other) = &parameter.attributes.replaced_with
-            && !names.contains(other.value().as_str())
+            && (!names.contains(other.value().as_str()) || other.value() == parameter.name)
         {
-            return Err(Error::new_spanned(other, "there is no parameter of this name"));
+            return Err(Error::new_spanned(other, "there is no other parameter of this name"));
         }
         parts.extend(parameter.line());
     }
@@ -75,66 +58,19 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// The line about the agent itself, in parts.
-fn agent_line(input: &DeriveInput) -> Result<Vec<TokenStream>> {
-    let mut agent: Option<LitStr> = None;
-    let mut interval = INTERVAL.to_owned();
-    let mut timeouts = ACTIONS.map(|(_, always)| always.then(|| TIMEOUT.to_owned()));
-    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("agent")) {
-        attribute.parse_nested_meta(|meta| {
-            if meta.path.is_ident("name") {
-                agent = Some(meta.value()?.parse()?);
-                return Ok(());
-            }
-            if meta.path.is_ident("interval") {
-                interval = time(&meta.value()?.parse()?)?;
-                return Ok(());
-            }
-            let Some(index) = ACTIONS.iter().position(|(action, _)| meta.path.is_ident(action)) else {
-                let known = ACTIONS.map(|(action, _)| action).join(", ");
-                return Err(meta.error(format!("expected name, interval or the timeout of an action: {known}")));
-            };
-            timeouts[index] = Some(time(&meta.value()?.parse()?)?);
-            Ok(())
-        })?;
-    }
-    let agent = agent.ok_or_else(|| {
-        Error::new_spanned(&input.ident, "name the agent: #[agent(name = \"provider/type\")] below the derive")
-    })?;
-    let part = |text: &str| {
-        !text.is_empty()
-            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
-    let value = agent.value();
-    if !value.split_once('/').is_some_and(|(provider, kind)| part(provider) && part(kind)) {
-        return Err(Error::new_spanned(agent, "the name is provider/type, each of a-z, A-Z, 0-9, -, _, ."));
-    }
-    let described = json::description(&input.attrs).ok_or_else(|| {
-        Error::new_spanned(&input.ident, "describe the agent for the operator: put a /// comment above the struct")
-    })?;
-    let timeouts = ACTIONS.iter().zip(timeouts).filter_map(|((action, _), timeout)| {
-        timeout.map(|timeout| format!("{}:{}", json::string(action), json::string(&timeout)))
-    });
-    let begin = format!("{{\"agent\":{{\"name\":{},\"version\":\"", json::string(&value));
-    let end = format!(
-        "\",\"short\":{},\"long\":{},\"interval\":{},\"timeouts\":{{{}}}}}}}\n",
-        json::string(&described.short),
-        json::string(&described.long),
-        json::string(&interval),
-        timeouts.collect::<Vec<_>>().join(","),
-    );
-    Ok(vec![quote!(#begin), quote!(::core::env!("CARGO_PKG_VERSION")), quote!(#end)])
-}
+/// What Pacemaker and the tracing convention set besides the parameters of an agent.
+const RESERVED: [&str; 6] =
+    ["crm_feature_set", "pcmk_external_ip", "trace_ra", "trace_file", "trace_dir", "OCF_CHECK_LEVEL"];
 
-/// A time with its unit, such as `20s`.
-fn time(text: &LitStr) -> Result<String> {
-    let value = text.value();
-    let unit = value.trim_start_matches(|c: char| c.is_ascii_digit());
-    match canonical::duration_ms(&value) {
-        Some(ms) if ms > 0 && !unit.is_empty() => Ok(value),
-        _ => Err(Error::new_spanned(text, "a time is a number and ms, s, m or h, such as \"20s\"")),
+/// A parameter called `password` or `passwd` is kept out of logs and listings, by Pacemaker and by the host.
+fn check_secret(ident: &syn::Ident, attributes: &Attributes) -> Result<()> {
+    if attributes.default.is_some() {
+        return Err(Error::new_spanned(ident, "a secret has no default: everybody can read the metadata"));
     }
+    if attributes.unique || attributes.unique_group.is_some() {
+        return Err(Error::new_spanned(ident, "a secret cannot be unique: whoever compares values shows them"));
+    }
+    Ok(())
 }
 
 /// The types a parameter can have.
@@ -225,6 +161,14 @@ impl Attributes {
         if let (Some(_), Some(span)) = (&all.default, all.required) {
             return Err(Error::new(span, "a parameter with a default is not required"));
         }
+        if let (Some(_), Some(span)) = (&all.deprecated, all.required) {
+            return Err(Error::new(span, "nobody can do without a parameter that is required: it is not deprecated"));
+        }
+        if let Some((text, span)) = &all.default
+            && text.chars().any(|c| c.is_control() || !json::is_shown(c))
+        {
+            return Err(Error::new(*span, "the metadata cannot hold this character in a default"));
+        }
         Ok(all)
     }
 
@@ -234,7 +178,7 @@ impl Attributes {
             "default" => self.default = Some(default_text(meta)?),
             "required" => self.required = Some(key.span()),
             "unique" => self.unique = true,
-            "unique_group" => self.unique_group = Some(filled(meta)?),
+            "unique_group" => self.unique_group = Some(word(meta)?),
             "reloadable" => self.reloadable = true,
             "deprecated" => self.deprecated = Some(filled(meta)?),
             "replaced_with" => self.replaced_with = Some(filled(meta)?),
@@ -252,7 +196,21 @@ impl Attributes {
 
 fn filled(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
     let text: LitStr = meta.value()?.parse()?;
-    if text.value().trim().is_empty() { Err(Error::new_spanned(text, "expected some text")) } else { Ok(text) }
+    if text.value().trim().is_empty() || !text.value().chars().all(json::is_shown) {
+        return Err(Error::new_spanned(text, "expected some text"));
+    }
+    Ok(text)
+}
+
+/// The name of a group.
+fn word(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
+    let text = filled(meta)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if text.value().chars().all(plain) {
+        Ok(text)
+    } else {
+        Err(Error::new_spanned(text, "a group is one word of a-z, A-Z, 0-9, - and _"))
+    }
 }
 
 fn number(value: ParseStream<'_>) -> Result<(i64, Span)> {
@@ -299,10 +257,16 @@ impl<'a> Parameter<'a> {
         if !name.is_ascii() || name.starts_with("CRM_") || name.starts_with('_') {
             return Err(Error::new_spanned(ident, "a parameter's name is ASCII and begins neither with _ nor CRM_"));
         }
-        let description = json::description(&field.attrs).ok_or_else(|| {
+        let description = json::description(&field.attrs)?.ok_or_else(|| {
             Error::new_spanned(ident, "describe the parameter for the operator: put a /// comment above it")
         })?;
+        if RESERVED.contains(&name.as_str()) {
+            return Err(Error::new_spanned(ident, "the cluster or the host uses this name for something else"));
+        }
         let attributes = Attributes::new(field)?;
+        if matches!(name.as_str(), "password" | "passwd") {
+            check_secret(ident, &attributes)?;
+        }
         let inner = inside_option(&field.ty);
         let value_type = inner.unwrap_or(&field.ty);
         let kind = Kind::of(value_type);
@@ -474,3 +438,6 @@ fn option(value: Option<&impl quote::ToTokens>) -> TokenStream {
         quote!(::core::option::Option::None)
     }
 }
+
+#[cfg(test)]
+mod tests;

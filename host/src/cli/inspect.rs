@@ -39,6 +39,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         super::json(&serde_json::json!({
             "agent": description.name.to_string(), "version": description.version, "digest": found.digest.to_string(),
             "short": description.short, "parameters": parameters, "imports": found.imports, "exports": found.exports,
+            "check_levels": description.monitors.iter().map(|monitor| monitor.level).collect::<Vec<_>>(),
             "requests": requests,
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -48,6 +49,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     println!("Can do:");
     for export in found.exports.iter().filter(|e| e.starts_with("ocf:agent/")) {
         println!("  {export}");
+    }
+    for monitor in &description.monitors {
+        println!("  monitor with check level {}, every {} s", monitor.level, monitor.interval_ms.div_ceil(1000));
     }
     println!("Calls:");
     for (name, functions) in ours.iter().filter(|(_, functions)| !functions.is_empty()) {

@@ -198,6 +198,9 @@ fn differences(old: &Description, new: &Description) -> Vec<String> {
             lines.push(format!("parameter {} is gone", parameter.name));
         }
     }
+    if old.monitors != new.monitors {
+        lines.push("the check levels of monitor changed".to_owned());
+    }
     if old.exports != new.exports {
         lines.push("the actions changed".to_owned());
     }

@@ -56,6 +56,8 @@ pub struct Description {
     pub interval_ms: u64,
     /// Advertised timeouts by action word (`start`, `migrate_to`, ...), milliseconds.
     pub timeouts: Vec<(String, u64)>,
+    /// Deeper monitors than the plain one, from shallow to deep.
+    pub monitors: Vec<Monitor>,
     /// In the order in which the author declared them.
     pub parameters: Vec<Parameter>,
     /// What the component can do beyond the lifecycle.
@@ -67,6 +69,23 @@ impl Description {
     pub fn timeout_ms(&self, action: &str) -> u64 {
         self.timeouts.iter().find(|(name, _)| name == action).map_or(20_000, |(_, ms)| *ms)
     }
+
+    /// Returns the monitor that is meant by a check level: the deepest declared one that is not deeper. None for the
+    /// plain one.
+    pub fn monitor(&self, check_level: u8) -> Option<&Monitor> {
+        self.monitors.iter().rev().find(|monitor| monitor.level <= check_level)
+    }
+}
+
+/// A monitor that looks deeper than the plain one, which is level 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitor {
+    /// `OCF_CHECK_LEVEL`, the metadata's `depth`: 1-255.
+    pub level: u8,
+    /// Advertised, milliseconds.
+    pub timeout_ms: u64,
+    /// Advertised, milliseconds.
+    pub interval_ms: u64,
 }
 
 /// The optional exports of a component.

@@ -7,6 +7,10 @@ use super::description::{Description, Kind, Parameter};
 /// Canonical values by name: what was set, else the default. A parameter that is optional and not set is absent.
 pub type Parameters = BTreeMap<String, String>;
 
+/// What Pacemaker and the tracing convention set besides the parameters of an agent: no agent can have one of these.
+pub const OF_THE_CLUSTER: [&str; 6] =
+    ["crm_feature_set", "pcmk_external_ip", "trace_ra", "trace_file", "trace_dir", "OCF_CHECK_LEVEL"];
+
 /// A value that cannot be used. Wrong on every node, since the metadata says so.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong(pub String);
@@ -120,6 +124,7 @@ mod tests {
             long: String::new(),
             interval_ms: 0,
             timeouts: vec![],
+            monitors: vec![],
             parameters: vec![parameter],
             exports: Exports::default(),
         }

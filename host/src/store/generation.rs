@@ -8,7 +8,7 @@ use super::{Digest, LIB};
 use crate::ocf::description::{AgentName, Description, Profile};
 
 /// First bytes of a generation's file.
-pub(super) const MAGIC: [u8; 4] = *b"OWG1";
+pub(super) const MAGIC: [u8; 4] = *b"OWG2";
 
 /// One installed version of one agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::generation::{MAGIC, agent_path};
-use super::{Digest, Generation, LIB, LIBEXEC, RESOURCE_D, generation::Request, native};
-use crate::ocf::description::{AgentName, Deprecated, Description, Exports, Kind, Parameter, Profile};
-use crate::ocf::{metadata, parameter};
+use super::{Digest, Generation, LIB, LIBEXEC, RESOURCE_D, generation::Request, native, notes};
+use crate::ocf::description::{AgentName, Description, Exports, Profile};
+use crate::ocf::metadata;
 
 /// Bytes of the largest metadata document.
 const METADATA_BYTES: usize = 256 * 1024;
@@ -79,7 +79,13 @@ pub fn examine(path: &Path) -> Result<Examined> {
             path.display()
         );
     }
-    let (description, requests) = describe(&raw.metadata, &raw.requests, &exports)
+    let offered = Exports {
+        role: is_exported(&exports, "role"),
+        notification: is_exported(&exports, "notification"),
+        migration: is_exported(&exports, "migration"),
+        reload: is_exported(&exports, "reload"),
+    };
+    let (description, requests) = notes::read(&raw.metadata, &raw.requests, offered)
         .with_context(|| format!("{}: custom section", path.display()))?;
     Ok(Examined { component, digest, native: compiled.native, description, requests, imports, exports })
 }
@@ -158,136 +164,8 @@ fn check_imports(imports: &BTreeMap<String, Vec<String>>) -> Result<()> {
     Ok(())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Note {
-    Agent(AgentNote),
-    Parameter(ParameterNote),
-    Label(LabelNote),
-}
-
-#[derive(Deserialize)]
-struct AgentNote {
-    name: String,
-    version: String,
-    short: String,
-    long: String,
-    interval: String,
-    timeouts: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct ParameterNote {
-    name: String,
-    #[serde(rename = "type")]
-    kind: String,
-    required: bool,
-    default: Option<String>,
-    unique: Option<String>,
-    reloadable: bool,
-    short: String,
-    long: String,
-    #[serde(default)]
-    options: Vec<String>,
-    min: Option<i64>,
-    max: Option<i64>,
-    deprecated: Option<DeprecatedNote>,
-}
-
-#[derive(Deserialize)]
-struct DeprecatedNote {
-    text: String,
-    replaced_with: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct LabelNote {
-    kind: String,
-    name: String,
-    why: String,
-    #[serde(default)]
-    suggest: String,
-}
-
 fn is_exported(exports: &[String], name: &str) -> bool {
     exports.iter().any(|export| export.split('@').next() == Some(&format!("ocf:agent/{name}")))
-}
-
-fn describe(metadata: &str, requests: &str, exports: &[String]) -> Result<(Description, Vec<Request>)> {
-    let exported = |name: &str| is_exported(exports, name);
-    let (mut agent, mut parameters, mut labels) = (None, Vec::new(), Vec::new());
-    for line in metadata.lines().chain(requests.lines()).filter(|line| !line.trim().is_empty()) {
-        match serde_json::from_str::<Note>(line).with_context(|| format!("not a note: {line}"))? {
-            Note::Agent(note) if agent.is_none() => agent = Some(note),
-            Note::Agent(_) => bail!("describes two agents"),
-            Note::Parameter(note) => parameters.push(parameter_of(note)?),
-            Note::Label(note) => labels.push(Request {
-                kind: note.kind,
-                name: note.name,
-                why: note.why.trim().to_owned(),
-                suggest: note.suggest,
-            }),
-        }
-    }
-    let Some(agent) = agent else {
-        bail!("`ocf:metadata` is missing: derive Parameters (crate ocf-agent) writes it");
-    };
-    let name = AgentName::parse(&agent.name)
-        .with_context(|| format!("name {}: PROVIDER/TYPE, each of letters, digits, `-`, `_`, `.`", agent.name))?;
-    let ms = |text: &str| parameter::duration_ms(text).with_context(|| format!("`{text}` is not a duration"));
-    let timeouts: Result<Vec<_>> =
-        agent.timeouts.iter().map(|(action, text)| Ok((action.clone(), ms(text)?))).collect();
-    labels.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
-    let description = Description {
-        name,
-        version: agent.version,
-        short: agent.short,
-        long: agent.long,
-        interval_ms: ms(&agent.interval)?,
-        timeouts: timeouts?,
-        parameters,
-        exports: Exports {
-            role: exported("role"),
-            notification: exported("notification"),
-            migration: exported("migration"),
-            reload: exported("reload"),
-        },
-    };
-    for parameter in &description.parameters {
-        if let Some(default) = &parameter.default {
-            let given = BTreeMap::from([(parameter.name.clone(), default.clone())]);
-            let alone = Description { parameters: vec![parameter.clone()], ..description.clone() };
-            parameter::check(&alone, &given, &[]).map_err(|wrong| anyhow::anyhow!("default of {}", wrong.0))?;
-        }
-    }
-    Ok((description, labels))
-}
-
-fn parameter_of(note: ParameterNote) -> Result<Parameter> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if note.name.is_empty() || !note.name.chars().all(plain) {
-        bail!("parameter {}: its name is letters, digits, `_` and `-`", note.name);
-    }
-    let kind = match note.kind.as_str() {
-        "string" => Kind::Text,
-        "integer" => Kind::Integer { min: note.min, max: note.max },
-        "boolean" => Kind::Boolean,
-        "duration" => Kind::Duration,
-        "port" => Kind::Port,
-        "select" => Kind::Select(note.options),
-        other => bail!("parameter {}: type `{other}` is not known", note.name),
-    };
-    Ok(Parameter {
-        name: note.name,
-        kind,
-        required: note.required,
-        default: note.default,
-        unique: note.unique,
-        reloadable: note.reloadable,
-        short: note.short,
-        long: note.long,
-        deprecated: note.deprecated.map(|d| Deprecated { text: d.text, replaced_with: d.replaced_with }),
-    })
 }
 
 /// Writes a new generation beside those that are there, and returns its number. It is not current yet. If the current
@@ -300,9 +178,6 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
     let xml = metadata::render(&examined.description, profile)?;
     if xml.len() > METADATA_BYTES {
         bail!("its metadata is larger than {} KiB", METADATA_BYTES >> 10);
-    }
-    if let Some(bad) = xml.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
-        bail!("its metadata has a character that XML does not allow ({})", bad.escape_unicode());
     }
     super::keep(&examined.component).context(LIB)?;
     native::store(&examined.digest, &examined.native).context(super::CACHE)?;

@@ -8,6 +8,8 @@ mod generation;
 #[cfg(feature = "tool")]
 pub mod install;
 mod native;
+#[cfg(feature = "tool")]
+mod notes;
 
 pub use digest::{Digest, is_digest};
 pub use generation::{Generation, Missing, Request, current, generation, generations, metadata_path};

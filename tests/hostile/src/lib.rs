@@ -25,7 +25,8 @@ const ROLE: &str = "role";
     migrate_to = "20s",
     migrate_from = "20s",
     reload = "20s",
-    validate = "20s"
+    validate = "20s",
+    check_level(10, timeout = "20s", interval = "1m")
 )]
 struct Hostile {
     /// The misdeed
