@@ -40,6 +40,14 @@ pub fn plugin(name: &str) -> PathBuf {
     dist().join(format!("usr/share/ocf-wasm/plugins/{name}/{name}.wasm"))
 }
 
+/// The names of the plugins of the tree.
+pub fn plugins() -> Vec<String> {
+    let entries = fs::read_dir(dist().join("usr/share/ocf-wasm/plugins")).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// The policy that comes with a plugin.
 pub fn policy_of(name: &str) -> String {
     let path = dist().join(format!("usr/share/ocf-wasm/plugins/{name}/policy.toml"));

@@ -122,29 +122,6 @@ fn crm_resource_lists_shows_and_validates() {
 }
 
 #[test]
-fn metadata_follows_the_published_schemas() {
-    if !room("xmllint") {
-        return;
-    }
-    const RELAX_NG: &str = "/usr/share/resource-agents/metadata.rng";
-    for profile in ["1.0", "1.1"] {
-        let node = Node::new(profile);
-        for name in PLUGINS {
-            let xml = node.good(&[&format!("{AGENTS}/ocf-wasm/{name}"), "meta-data"]);
-            let file = node.executor.inside("/run/metadata.xml");
-            std::fs::write(&file, &xml).unwrap();
-            let _ = node.good(&["xmllint", "--noout", "/run/metadata.xml"]);
-            // What is published there knows nothing of version 1.1 yet.
-            if profile == "1.0" {
-                let dtd = "/usr/share/resource-agents/ra-api-1.dtd";
-                let _ = node.good(&["xmllint", "--noout", "--dtdvalid", dtd, "/run/metadata.xml"]);
-                let _ = node.good(&["xmllint", "--noout", "--relaxng", RELAX_NG, "/run/metadata.xml"]);
-            }
-        }
-    }
-}
-
-#[test]
 fn crm_resource_forces_actions_of_a_configured_resource() {
     if !room("cibadmin") {
         return;
