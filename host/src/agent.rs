@@ -329,6 +329,7 @@ impl Invocation<'_> {
         let trace = Trace::open(request.trace.as_deref(), self.start);
         let (policy, node) = (plan.policy.clone(), request.node.clone());
         let mut broker = Broker::new(self.directory.clone(), record, policy, node, self.deadline, self.log);
+        broker.guest = request.guest.clone();
         broker.pretend_nothing_is_installed = request.pretend_nothing_is_installed;
         Ok(Session::new(broker, plan.native, facts, identity, trace))
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::capability::{endpoint as endpoints, program as programs, state as states};
 use crate::instance::{Daemon, Directory, Record};
+use crate::ocf::request::Guest;
 use crate::policy::template::Values;
 use crate::policy::{Lifetime, Policy};
 use crate::report::Log;
@@ -62,6 +63,8 @@ pub struct Broker<'a> {
     pub policy: Policy,
     /// This node.
     pub node: String,
+    /// What this node is to the cluster, besides a node.
+    pub guest: Guest,
     /// When to answer.
     pub deadline: Deadline,
     /// Where log lines go.
@@ -88,6 +91,7 @@ impl<'a> Broker<'a> {
             is_recorded: false,
             policy,
             node,
+            guest: Guest::default(),
             deadline,
             log,
             pretend_nothing_is_installed: false,
@@ -109,7 +113,13 @@ impl<'a> Broker<'a> {
     }
 
     fn values(&self) -> Values<'_> {
-        Values { parameters: &self.record.parameters, slots: &[], node: &self.node, instance: &self.record.instance }
+        Values {
+            parameters: &self.record.parameters,
+            slots: &[],
+            node: &self.node,
+            guest: &self.guest,
+            instance: &self.record.instance,
+        }
     }
 
     /// Counts a question. An export that looks changes nothing.

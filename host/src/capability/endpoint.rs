@@ -152,7 +152,8 @@ mod tests {
     fn ask(policy: &str, port: &str, wait: Duration) -> Answer<Permit> {
         let policy = Policy::parse(policy, std::path::Path::new("/p")).unwrap();
         let parameters = Parameters::from([("port".to_owned(), port.to_owned())]);
-        let values = Values { parameters: &parameters, slots: &[], node: "n", instance: "i" };
+        let guest = crate::ocf::request::Guest::default();
+        let values = Values { parameters: &parameters, slots: &[], node: "n", guest: &guest, instance: "i" };
         permit(&policy.endpoints, "e", &[], values, Instant::now() + wait)
     }
 

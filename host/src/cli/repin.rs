@@ -9,7 +9,8 @@ use crate::agent;
 use crate::instance::{self, Directory, Found, History, Lock, Record};
 use crate::ocf::description::AgentName;
 use crate::ocf::outcome::{Exit, Outcome};
-use crate::ocf::{Action, Request, request::LogTarget};
+use crate::ocf::request::{Guest, LogTarget};
+use crate::ocf::{Action, Request};
 use crate::plan::{self, Plan};
 use crate::report::Log;
 use crate::store::{self, Generation};
@@ -117,6 +118,7 @@ fn request(agent: &AgentName, instance: &str, given: &BTreeMap<String, String>) 
         timeout_ms: Some(u64::try_from(MONITOR.as_millis()).unwrap_or(20_000)),
         check_level: 0,
         node: agent::host_name(),
+        guest: Guest::default(),
         clone: None,
         notice: None,
         migration: None,

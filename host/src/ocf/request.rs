@@ -38,6 +38,8 @@ pub struct Request {
     pub check_level: u8,
     /// This node, by the name the cluster uses; else the host name; may be empty.
     pub node: String,
+    /// What this node is to the cluster, where that is a guest or the inside of a bundle.
+    pub guest: Guest,
     /// The clone that the instance belongs to.
     pub clone: Option<Clone_>,
     /// What a notify announces.
@@ -52,6 +54,15 @@ pub struct Request {
     pub reason_prefix: String,
     /// The tester's wish that no program be found.
     pub pretend_nothing_is_installed: bool,
+}
+
+/// A node that is a resource itself: a guest, or the inside of a bundle. Elsewhere there is nothing in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guest {
+    /// The node that it runs on.
+    pub physical_host: Option<String>,
+    /// Whose attributes an agent in it sets: `host` for those of the node that it runs on.
+    pub attribute_target: Option<String>,
 }
 
 /// Facts about a clone.
@@ -124,6 +135,7 @@ impl Request {
         let agent = agent_name(&path, &environment)
             .ok_or_else(|| Unreadable(format!("{}: called by a path that is not .../PROVIDER/TYPE", path.display())))?;
         let meta = |name: &str| environment.meta.get(name).map(String::as_str);
+        let name = |name: &str| meta(name).filter(|text| !text.is_empty()).map(str::to_owned);
         let number = |name: &str| meta(name).and_then(|text| text.trim().parse::<u64>().ok());
         let trace_wanted = environment.is_true("OCF_TRACE_RA")
             || environment.given.get("trace_ra").is_some_and(|v| boolean(v) == Some(true));
@@ -138,7 +150,8 @@ impl Request {
             interval_ms: number("interval").unwrap_or(0),
             timeout_ms: number("timeout").filter(|ms| *ms > 0),
             check_level: level.and_then(|l| l.trim().parse().ok()).unwrap_or(0),
-            node: meta("on_node").filter(|n| !n.is_empty()).map_or_else(host_name, str::to_owned),
+            node: name("on_node").unwrap_or_else(host_name),
+            guest: Guest { physical_host: name("physical_host"), attribute_target: name("container_attribute_target") },
             clone: clone_facts(&environment.meta),
             notice: notice(&environment.meta),
             migration: meta("migrate_source").zip(meta("migrate_target")).map(|(s, t)| (s.to_owned(), t.to_owned())),
@@ -332,6 +345,20 @@ mod tests {
         let request = read("/x/p/t", "start", &[("OCF_RESKEY_CRM_meta_timeout", "7000"), ("OCF_RESKEY_a", "1")]);
         assert_eq!(request.timeout_ms, Some(7000));
         assert_eq!(request.given.keys().collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn where_it_runs_is_what_the_cluster_says() {
+        let of = |variables: &[(&str, &str)]| {
+            let Request { node, guest, .. } = read("/x/p/t", "start", variables);
+            (node, guest.physical_host, guest.attribute_target)
+        };
+        assert_eq!(of(&[]), ("host".into(), None, None));
+        let names =
+            ["on_node", "physical_host", "container_attribute_target"].map(|n| format!("OCF_RESKEY_CRM_meta_{n}"));
+        let all = |values: [&'static str; 3]| [0, 1, 2].map(|i| (names[i].as_str(), values[i]));
+        assert_eq!(of(&all(["", "", ""])), ("host".into(), None, None));
+        assert_eq!(of(&all(["db-0", "n1", "host"])), ("db-0".into(), Some("n1".into()), Some("host".into())));
     }
 
     #[test]

@@ -156,8 +156,8 @@ tables! {
             "The value of a parameter of the instance: whoever may configure the resource sets it.";
         "slot" "another origin" "the name of a slot" "[{ slot = \"verb\", one-of = [\"status\", \"reload\"] }]"
             "A value that the plugin chooses in each call.";
-        "fact" "another origin" "\"node\" or \"instance\"" "[{ fact = \"node\" }]"
-            "What the host knows: the name of this node, or of the instance. It has no type.";
+        "fact" "another origin" "\"node\", \"instance\", \"physical-host\" or \"container-attribute-target\"" "[{ fact = \"node\" }]"
+            "What the host knows: the name of this node, or of the instance; the last two are there on a guest node and in a bundle only. It has no type.";
         "prefix" "nothing before it" "a text" "[{ prefix = \"--level=\", param = \"level\", integer = { min = 0, max = 9 } }]"
             "Put before the value, in the same argument. For arguments only.";
         "one-of" "another type" "a list of texts" "[{ param = \"mode\", one-of = [\"fast\", \"safe\"] }]"

@@ -133,7 +133,7 @@ mistakes! {
     /// A prefix where there are no arguments.
     PrefixElsewhere "`prefix` is for arguments"
     /// What is no fact.
-    Fact "a fact is \"node\" or \"instance\""
+    Fact "a fact is \"node\", \"instance\", \"physical-host\" or \"container-attribute-target\""
     /// A fact where it decides too much.
     FactElsewhere "a fact can be an argument or a variable"
     /// A fact with a type.

@@ -9,6 +9,7 @@ use super::mistake::Mistake;
 use super::reader::{Read, Value};
 use crate::ocf::Parameters;
 use crate::ocf::description::is_secret;
+use crate::ocf::request::Guest;
 
 /// One value: literal, or filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub(super) enum Origin {
     Slot(String),
     Node,
     Instance,
+    PhysicalHost,
+    AttributeTarget,
 }
 
 /// A part of an argument vector.
@@ -60,6 +63,8 @@ pub struct Values<'a> {
     pub slots: &'a [(String, String)],
     /// This node.
     pub node: &'a str,
+    /// What it is besides a node.
+    pub guest: &'a Guest,
     /// The instance.
     pub instance: &'a str,
 }
@@ -99,7 +104,7 @@ impl Template {
         }
     }
 
-    /// Returns the value, none if its parameter is not set.
+    /// Returns the value, none if its parameter is not set or there is no such fact here.
     ///
     /// # Errors
     /// If the value does not fit its type.
@@ -113,17 +118,21 @@ impl Template {
             Origin::Slot(name) => values.slots.iter().find(|(slot, _)| slot == name).map(|(_, value)| value.as_str()),
             Origin::Node => Some(values.node),
             Origin::Instance => Some(values.instance),
+            Origin::PhysicalHost => values.guest.physical_host.as_deref(),
+            Origin::AttributeTarget => values.guest.attribute_target.as_deref(),
         };
         let unfit = |text: String| match origin {
             Origin::Slot(name) => Unfit::Slot(format!("slot {name}: {text}")),
             Origin::Parameter(name) => Unfit::Parameter(format!("parameter {name}: {text}")),
             Origin::Node => Unfit::Parameter(format!("node name: {text}")),
             Origin::Instance => Unfit::Parameter(format!("instance name: {text}")),
+            Origin::PhysicalHost => Unfit::Parameter(format!("physical host: {text}")),
+            Origin::AttributeTarget => Unfit::Parameter(format!("container attribute target: {text}")),
         };
         let Some(value) = value else {
             return match origin {
                 Origin::Slot(name) => Err(Unfit::Slot(format!("slot {name} is not filled"))),
-                Origin::Parameter(_) | Origin::Node | Origin::Instance => Ok(None),
+                _ => Ok(None),
             };
         };
         kind.check(value).map_err(unfit)?;
@@ -144,7 +153,9 @@ pub fn fill_all(arguments: &[Argument], values: &Values<'_>) -> Result<Vec<Strin
         match argument {
             Argument::One(template) => match template.fill(values)? {
                 Some(value) => filled.push(value),
-                None => return Err(Unfit::Parameter("a parameter that an argument needs is not set".to_owned())),
+                None => {
+                    return Err(Unfit::Parameter("a parameter or fact that an argument needs is not set".to_owned()));
+                }
             },
             Argument::Group(group) => {
                 let values: Result<Vec<_>, _> = group.iter().map(|template| template.fill(values)).collect();
@@ -327,6 +338,8 @@ fn fact(value: &Value<'_, '_>) -> Read<Origin> {
     match value.string()? {
         "node" => Ok(Origin::Node),
         "instance" => Ok(Origin::Instance),
+        "physical-host" => Ok(Origin::PhysicalHost),
+        "container-attribute-target" => Ok(Origin::AttributeTarget),
         _ => Err(value.wrong(&Mistake::Fact)),
     }
 }

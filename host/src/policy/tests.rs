@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ocf::Parameters;
+use crate::ocf::request::Guest;
 use crate::policy::template::{Unfit, Values, fill_all};
 
 mod lint;
@@ -20,7 +21,8 @@ fn program(argv: &str) -> String {
 fn fill(argv: &str, parameters: &[(&str, &str)]) -> Result<Vec<String>, Unfit> {
     let policy = parse(&program(argv)).unwrap();
     let parameters: Parameters = parameters.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
-    let values = Values { parameters: &parameters, slots: &[], node: "n1", instance: "web" };
+    let guest = Guest { physical_host: Some("n2".into()), attribute_target: None };
+    let values = Values { parameters: &parameters, slots: &[], node: "n1", guest: &guest, instance: "web" };
     fill_all(&policy.programs["x"].argv, &values)
 }
 
@@ -34,6 +36,24 @@ fn arguments_are_filled_and_optional_groups_left_out() {
     let argv = r#"["-p", { param = "port", port = {} }, ["-x", { param = "x", name = {} }], { fact = "node" }]"#;
     assert_eq!(fill(argv, &[("port", "80")]).unwrap(), ["-p", "80", "n1"]);
     assert_eq!(fill(argv, &[("port", "80"), ("x", "y")]).unwrap(), ["-p", "80", "-x", "y", "n1"]);
+}
+
+#[test]
+fn a_fact_is_filled_in_where_there_is_one() {
+    let argv = r#"[{ fact = "node" }, { fact = "instance", prefix = "--of=" }, { fact = "physical-host" }]"#;
+    assert_eq!(fill(argv, &[]).unwrap(), ["n1", "--of=web", "n2"]);
+    assert_eq!(fill(r#"["-t", ["--target", { fact = "container-attribute-target" }]]"#, &[]).unwrap(), ["-t"]);
+    let missing = fill(r#"[{ fact = "container-attribute-target" }]"#, &[]);
+    assert_eq!(missing, Err(Unfit::Parameter("a parameter or fact that an argument needs is not set".into())));
+    for (argv, says) in [
+        (r#"[{ fact = "kernel" }]"#, "a fact is"),
+        (r#"[{ fact = "physical-host", name = {} }]"#, "a fact has no type"),
+    ] {
+        let told = parse(&program(argv)).unwrap_err().to_string();
+        assert!(told.contains(says), "{told}");
+    }
+    let told = parse(&program("[]").replace("\"/bin/true\"", "{ fact = \"physical-host\" }")).unwrap_err().to_string();
+    assert!(told.contains("a fact can be an argument or a variable"), "{told}");
 }
 
 #[test]
