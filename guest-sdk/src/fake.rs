@@ -348,7 +348,7 @@ pub fn logged() -> Vec<String> {
     })
 }
 
-/// The calls about labels so far, such as `program daemon: start`.
+/// The calls about labels so far, such as `program daemon: start` and `program query: run table=routes`.
 ///
 /// ```
 /// # ocf_agent::labels! { /** x */ Endpoint WEB = "web"; }

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ocf_wasm_tests::executor::{AGENTS, Executor, Setup, available};
-use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, plugin, policy_of, skip};
-
-const PLUGINS: [&str; 2] = ["dummy", "sample-tcp-server"];
+use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, plugin, plugins, policy_of, skip};
 
 /// Whether capsules can be made here, and a tool is there; says aloud when not.
 fn room(tool: &str) -> bool {
@@ -22,7 +20,7 @@ fn room(tool: &str) -> bool {
         || skip(&format!("{tool} is missing (Debian: resource-agents, pacemaker-cli-utils)"))
 }
 
-/// A node with both plugins in a profile of metadata. The capsule ends first.
+/// A node with all plugins in a profile of metadata. The capsule ends first.
 struct Node {
     executor: Executor,
     _host: TestHost,
@@ -31,9 +29,9 @@ struct Node {
 impl Node {
     fn new(profile: &str) -> Self {
         let host = TestHost::new();
-        for name in PLUGINS {
-            host.policy(&format!("ocf-wasm/{name}"), &policy_of(name));
-            host.add(&plugin(name), &["--profile", profile]);
+        for name in plugins() {
+            host.policy(&format!("ocf-wasm/{name}"), &policy_of(&name));
+            host.add(&plugin(&name), &["--profile", profile]);
         }
         let ours = [
             ("etc", "/etc/ocf-wasm"),
@@ -72,10 +70,13 @@ fn ocf_tester_passes() {
         return;
     }
     let node = Node::new("1.0");
-    for name in PLUGINS {
+    for name in plugins() {
         let ran = node.run(&["ocf-tester", "-v", "-n", "tested", &format!("{AGENTS}/ocf-wasm/{name}")]);
         assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains("passed all tests"), "{ran:#?}");
+        // It says what it leaves out, and it must not leave out the roles of what has roles.
+        let has_roles = !ran.stdout.contains("does not support the promote action");
+        assert_eq!(has_roles, name == "stateful", "{ran:#?}");
     }
     let ran = node.run(&[
         "ocf-tester",
@@ -99,8 +100,8 @@ fn crm_resource_lists_shows_and_validates() {
     assert!(node.good(&["crm_resource", "--list-ocf-providers"]).lines().any(|line| line.trim() == "ocf-wasm"));
     let listed = node.good(&["crm_resource", "--list-agents", "ocf:ocf-wasm"]);
     let listed: Vec<&str> = listed.split_whitespace().collect();
-    assert_eq!(listed, PLUGINS);
-    for name in PLUGINS {
+    assert_eq!(listed, plugins());
+    for name in plugins() {
         let shown = node.good(&["crm_resource", "--show-metadata", &format!("ocf:ocf-wasm:{name}")]);
         let own = node.good(&[&format!("{AGENTS}/ocf-wasm/{name}"), "meta-data"]);
         assert_eq!(shown.trim(), own.trim());
@@ -115,6 +116,8 @@ fn crm_resource_lists_shows_and_validates() {
         ("dummy", "op_sleep=soon", false),
         ("sample-tcp-server", "port=5678", true),
         ("sample-tcp-server", "port=0", false),
+        ("stateful", "notify_delay=2min", true),
+        ("stateful", "notify_delay=2 parsecs", false),
     ] {
         let ran = validate(name, option);
         assert_eq!(ran.code == 0, good, "{option}: {ran:#?}");

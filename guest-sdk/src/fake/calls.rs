@@ -133,9 +133,10 @@ pub(crate) mod program {
             Ok(!node.unavailable.contains(label))
         })
     }
-    pub(crate) fn run(label: &str, _: &[Slot], _: Option<&[u8]>) -> Result<Output, Error> {
+    pub(crate) fn run(label: &str, slots: &[Slot], _: Option<&[u8]>) -> Result<Output, Error> {
+        let slots: String = slots.iter().map(|slot| format!(" {}={}", slot.name, slot.value)).collect();
         with(|node| {
-            let outputs = &mut node.permit_program(label, "run")?.outputs;
+            let outputs = &mut node.permit_program(label, &format!("run{slots}"))?.outputs;
             let next = if outputs.len() > 1 { outputs.pop_front() } else { outputs.front().cloned() };
             let silent = || Output { status: ExitStatus::Exited(0), stdout: vec![], stderr: vec![], truncated: false };
             Ok(next.unwrap_or_else(silent))
