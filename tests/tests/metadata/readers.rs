@@ -13,7 +13,7 @@ use ocf_wasm_tests::node::Node;
 pub(crate) enum Schema {
     /// `ra-api-1.dtd` of resource-agents, asked as `ocf-tester` asks it.
     Dtd,
-    /// `metadata.rng` of resources-agents, which its own agents must follow.
+    /// `metadata.rng` of resource-agents, which its own agents must follow.
     ResourceAgents,
     /// `ocf-1.0.rng` of pcs.
     Pcs10,
