@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::{cargo, root, run as must, setup, target, triple};
 
 /// The plugins and the names that cargo gives their components.
-pub(crate) const PLUGINS: [&str; 3] = ["dummy", "sample-tcp-server", "stateful"];
+pub(crate) const PLUGINS: [&str; 4] = ["anything", "dummy", "sample-tcp-server", "stateful"];
 
 /// Builds everything and lays it out; returns the directory.
 ///

@@ -74,7 +74,9 @@ impl Open<'_> {
         match self.origin {
             Origin::Parameter(name) => format!("whoever may set the parameter {name}"),
             Origin::Slot(_) => "the plugin".to_owned(),
-            Origin::Node | Origin::Instance => "whoever names things in the cluster".to_owned(),
+            Origin::Node | Origin::Instance | Origin::PhysicalHost | Origin::AttributeTarget => {
+                "whoever names things in the cluster".to_owned()
+            }
         }
     }
 
