@@ -12,10 +12,18 @@ use ocf_wasm_tests::source::{Source, checkout, files_ending};
 
 /// Blocks that do not begin in the checkout: their first command, and where the text around them says that they are
 /// run.
-const ELSEWHERE: [(&str, &str); 1] = [(
-    "ocf-wasm --root /tmp/try run sample-tcp-server.wasm start --instance web --policy policy.toml",
-    "target/dist/usr/share/ocf-wasm/plugins/sample-tcp-server",
-)];
+const ELSEWHERE: [(&str, &str); 4] = [
+    (
+        "ocf-wasm --root /tmp/try run anything.wasm start --instance any --policy policy.toml -p binfile=/bin/sh",
+        "target/dist/usr/share/ocf-wasm/plugins/anything",
+    ),
+    ("ocf-wasm --root /tmp/try run sample-tcp-server.wasm start --instance web --policy policy.toml", SERVER),
+    ("ocf-wasm --root /tmp/try inspect sample-tcp-server.wasm | sed -n '/^Asks for/,$p'", SERVER),
+    ("mkdir /tmp/try", SERVER),
+];
+
+/// Where the example plugin lies.
+const SERVER: &str = "target/dist/usr/share/ocf-wasm/plugins/sample-tcp-server";
 
 /// Lines that cannot be run on the node of a test: the line, why not, and what is run in its place.
 const INSTEAD: [(&str, &str, &str); 6] = [
@@ -227,6 +235,21 @@ fn verbs_that_prose_names_are_there() {
         }
     }
     assert!(seen >= 5, "only {seen} were found");
+}
+
+#[test]
+fn the_summary_has_every_page_once() {
+    let all = documents();
+    let summary = &all.iter().find(|document| document.path == "docs/SUMMARY.md").unwrap().text;
+    let links = summary.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let listed: Vec<String> = links.map(|(link, _)| format!("docs/{link}")).collect();
+    let unique: BTreeSet<&String> = listed.iter().collect();
+    assert_eq!(unique.len(), listed.len(), "{listed:?}");
+    for document in &all {
+        let is_page = document.path.starts_with("docs/") && document.path != "docs/SUMMARY.md";
+        let is_listed = listed.contains(&document.path);
+        assert_eq!(is_page, is_listed, "docs/SUMMARY.md and {}", document.path);
+    }
 }
 
 #[test]

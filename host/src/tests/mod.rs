@@ -1,5 +1,8 @@
 //! Texts that are checked in and must be what the code says today.
 
+#[cfg(feature = "tool")]
+mod pages;
+
 use std::path::Path;
 
 /// Compares a text with a file of the checkout; with `UPDATE_GOLDEN=1`, which `cargo xtask docs` sets, writes it there.

@@ -29,13 +29,14 @@ pub(crate) const RULES: [Rule; 3] = [
     Rule {
         name: "one word for a capability",
         reason: "who knows its interface finds its answer, its face for authors, and the other way round: wit/NAME.wit, \
-                 host/src/capability/NAME, guest-sdk/src/NAME.rs",
+                 host/src/capability/NAME, guest-sdk/src/NAME.rs, docs/capabilities/NAME.md",
         find: capabilities,
         seeds: &[
             ("wit/world.wit", "world host-calls {\n  import path;\n}"),
             ("host/src/seam/mod.rs", "seam! {\n    path {\n        PathStat = stat(label: String) -> ();\n    }\n}"),
             ("host/src/capability/path.rs", "fn f() {}"),
             ("wit/path.wit", "interface path {}"),
+            ("wit/clock.wit", "interface clock {\n  moon-phase: func() -> u8;\n}"),
         ],
     },
 ];
@@ -110,6 +111,12 @@ fn capabilities(tree: &Tree) -> Vec<String> {
     for word in &imports {
         wanted(contracts.contains(word), format!("wit/world.wit imports {word}: there is no wit/{word}.wit"));
         wanted(tree.has(&format!("guest-sdk/src/{word}.rs")), format!("there is no guest-sdk/src/{word}.rs"));
+        let page = tree.text(&format!("docs/capabilities/{word}.md"));
+        wanted(!page.is_empty(), format!("there is no docs/capabilities/{word}.md"));
+        for function in words(tree.text(&format!("wit/{word}.wit")), r"(?m)^  ([a-z-]+): func\(") {
+            let is_told = page.contains(&format!("`{function}`")) || page.contains(&format!("`{function}("));
+            wanted(is_told, format!("docs/capabilities/{word}.md does not tell of {function}"));
+        }
         wanted(tree.text("CHANGELOG.md").contains(&format!("`{word}`")), format!("CHANGELOG.md does not name {word}"));
     }
     for word in &answered {

@@ -149,6 +149,7 @@ fn what_can_be_replaced_is_told_with_whose_rights_it_has() {
 #[test]
 fn the_policies_that_come_with_the_plugins_are_not_dangerous() {
     for text in [
+        include_str!("../../../../plugins/anything/policy.toml"),
         include_str!("../../../../plugins/dummy/policy.toml"),
         include_str!("../../../../plugins/sample-tcp-server/policy.toml"),
     ] {
