@@ -149,7 +149,7 @@ fn check_points_at_a_mistake() {
     let expected = format!(
         "error: unknown key `liftime`\n{margin}--> {}:{number}:1\n{margin} |\n{number} | {line}\n{margin} | ^^^^^^^\n\
          hint: did you mean `lifetime`?\n\
-         expected: program, argv, lifetime, user, environment, stop, output, input, timeout, signals\n",
+         expected: program, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals\n",
         file.display()
     );
     let ran = host.run(&["check", text(&file)]);
