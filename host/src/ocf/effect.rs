@@ -1,7 +1,7 @@
 //! What Pacemaker does with each exit status of each action, with its defaults: for `why` and for docs/exit-codes.md.
 //!
-//! Read off three nodes of Pacemaker 2.1.5 without fencing, where the row says so; else from the scheduler's source, 2.1
-//! and 3.0, which agree here. What must never enter here: a decision of ours. What we answer stands in the contract.
+//! Seen on a cluster of Pacemaker 2.1.5 where the row says so, of a resource that is no clone; else it follows from the
+//! rules of the scheduler, and nobody tried it. What must never enter here: a decision of ours. What we answer stands in the contract.
 
 use super::outcome::Exit;
 
@@ -50,7 +50,7 @@ pub enum Stays {
 pub enum Source {
     /// Seen on a cluster.
     Tried,
-    /// Read in the scheduler.
+    /// Follows from the scheduler's rules; not tried.
     Read,
 }
 
@@ -133,7 +133,7 @@ pub static EFFECTS: &[Effect] = &[
         &[Promoted],
         "goes on, if that copy of a promotable clone is to be promoted; else it demotes it, stops it and starts it again",
         Nothing,
-        Tried,
+        Read,
     ),
     row(Monitor, &[FailedPromoted], "demotes it, stops it and starts it again", Count, Tried),
     row(Monitor, &[Degraded], "leaves it running and shows it as degraded", Nothing, Tried),
@@ -143,7 +143,7 @@ pub static EFFECTS: &[Effect] = &[
         "leaves it running and shows it as degraded, if that copy is to be promoted; else it demotes it, stops it and \
          starts it again",
         Nothing,
-        Tried,
+        Read,
     ),
     row(Probe, &[NotRunning], "knows that it does not run here", Nothing, Tried),
     row(Probe, &[Success], "takes it as running here", Nothing, Read),
@@ -168,7 +168,7 @@ pub static EFFECTS: &[Effect] = &[
         &[Promoted],
         "takes it as running promoted here; what is no promotable clone is demoted, stopped and started again",
         Nothing,
-        Tried,
+        Read,
     ),
     row(Probe, &[FailedPromoted], "demotes it, stops it and starts it again", Count, Tried),
     row(Probe, &[Degraded], "takes it as running here, and shows it as degraded", Nothing, Tried),
@@ -177,20 +177,17 @@ pub static EFFECTS: &[Effect] = &[
     row(Stop, &[Degraded, DegradedPromoted], "takes it as stopped here, and shows it as degraded", Nothing, Read),
     row(
         Stop,
-        &[
-            Generic,
-            Arguments,
-            Unimplemented,
-            Permission,
-            NotInstalled,
-            NotConfigured,
-            NotRunning,
-            Promoted,
-            FailedPromoted,
-        ],
+        &[Generic],
         "fences this node; without fencing it leaves the resource blocked here until somebody cleans up",
         Fence,
         Tried,
+    ),
+    row(
+        Stop,
+        &[Arguments, Unimplemented, Permission, NotInstalled, NotConfigured, NotRunning, Promoted, FailedPromoted],
+        "fences this node; without fencing it leaves the resource blocked here until somebody cleans up",
+        Fence,
+        Read,
     ),
     row(Promote, &[Success, Degraded, DegradedPromoted], "takes it as promoted here", Nothing, Read),
     row(
@@ -322,7 +319,8 @@ mod tests {
     #[test]
     fn what_fences_is_a_stop_and_what_bans_everywhere_is_6() {
         for effect in EFFECTS {
-            assert_eq!(effect.stays == Fence, effect.occasion == Stop && effect.exits.contains(&Generic), "{effect:?}");
+            let is_good = effect.exits.iter().any(|exit| matches!(exit, Success | Degraded | DegradedPromoted));
+            assert_eq!(effect.stays == Fence, effect.occasion == Stop && !is_good, "{effect:?}");
             if effect.stays == Cluster {
                 assert_eq!(effect.exits, [NotConfigured]);
             }

@@ -106,7 +106,8 @@ the host answers for it.
     page.push_str(
         "
 What follows is what Pacemaker does with its defaults: `on-fail`, `migration-threshold` and `start-failure-is-fatal` are
-not set. *Tried* was seen on three nodes of Pacemaker 2.1.5 without fencing; *read* comes from the scheduler's source.
+not set. *Tried* was seen on a cluster of Pacemaker 2.1.5, of a resource that is no clone; *read* follows from the rules of
+the scheduler, and nobody tried it.
 Rows that end a loop or a node stand there because other agents answer so: start never answers 190, a recurring monitor
 never 3, stop never 7 here.
 
