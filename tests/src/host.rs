@@ -69,6 +69,17 @@ pub fn hostile() -> PathBuf {
     file.canonicalize().unwrap()
 }
 
+/// The component with one mistake of an author at a time.
+pub fn broken() -> PathBuf {
+    let file = hostile().with_file_name("broken_guest.wasm");
+    assert!(
+        file.exists(),
+        "{} is missing: run `cargo build --package broken-guest --profile guest --target wasm32-wasip2` first",
+        file.display()
+    );
+    file
+}
+
 /// Whether this is root. Says aloud what is skipped if not; in CI that is a failure.
 pub fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
@@ -113,6 +124,8 @@ pub struct TestHost {
     root: tempfile::TempDir,
     tool: PathBuf,
     calls: AtomicU32,
+    /// A tree that goes away with the root.
+    tree: Option<tempfile::TempDir>,
 }
 
 impl Default for TestHost {
@@ -130,7 +143,14 @@ impl TestHost {
     /// Makes an empty root for the binaries of another tree than that of [`dist`].
     pub fn of(tree: &Path) -> Self {
         let root = tempfile::Builder::new().prefix("ocf-wasm-test-").tempdir().unwrap();
-        Self { root, tool: tree.join("usr/bin/ocf-wasm"), calls: AtomicU32::new(0) }
+        Self { root, tool: tree.join("usr/bin/ocf-wasm"), calls: AtomicU32::new(0), tree: None }
+    }
+
+    /// Makes an empty root for the binaries of a tree that goes away with it.
+    pub fn of_temporary(tree: tempfile::TempDir) -> Self {
+        let mut host = Self::of(tree.path());
+        host.tree = Some(tree);
+        host
     }
 
     /// Makes a root with plugins of the tree and their policies.

@@ -11,7 +11,8 @@ use super::{cargo, dist, run as must, setup, target};
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let skipped = setup::test_tools()?;
     let tree = dist::run()?;
-    must(&mut cargo(&["build", "--profile", "guest", "--target", "wasm32-wasip2", "--package", "hostile-guest"]))?;
+    let guests = ["build", "--profile", "guest", "--target", "wasm32-wasip2"];
+    must(cargo(&guests).args(["--package", "hostile-guest", "--package", "broken-guest"]))?;
     let mut native = cargo(&["test", "--package", "ocf-wasm", "--features", "tool", "--lib"]);
     must(native.args(arguments))?;
     // In the profile of the shipped compiler, so that it is not built a second time.

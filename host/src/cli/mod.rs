@@ -12,6 +12,7 @@ mod repin;
 mod rollback;
 mod run;
 mod suggest;
+mod test;
 mod why;
 
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ enum Verb {
     Why(why::Arguments),
     /// Run one action of a component or an agent, in a private root
     Run(run::Arguments),
+    /// Is this plugin an agent that a cluster can live with? A suite of checks, in a private root
+    Test(test::Arguments),
 }
 
 /// Runs the tool.
@@ -78,6 +81,10 @@ pub fn main() -> ExitCode {
     match perform(arguments) {
         Ok(code) => code,
         Err(error) => {
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                let _ = usage.print();
+                return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(u8::MAX));
+            }
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
@@ -87,9 +94,13 @@ pub fn main() -> ExitCode {
 fn perform(arguments: Arguments) -> Result<ExitCode> {
     let format = arguments.output;
     let is_named = arguments.root.is_some();
+    // Held to the end of the run.
+    let mut scratch = None;
     let root = match (&arguments.verb, arguments.root) {
+        (Verb::Test(a), None) if !a.acts() => None,
         (_, Some(root)) => Some(root),
         (Verb::Run(_), None) => Some(private::default_root()?),
+        (Verb::Test(_), None) => Some(scratch.insert(test::Scratch::new()?).path().to_owned()),
         // Looking needs the compiler where it belongs; before it is installed, a private root has it there.
         (Verb::Inspect(_) | Verb::Suggest(_), None) if !is_installed() => Some(private::default_root()?),
         (_, None) => None,
@@ -98,6 +109,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
     let verb = match arguments.verb {
         Verb::Install(a) => Verb::Install(a.absolute()?),
         Verb::Run(a) => Verb::Run(a.absolute()?),
+        Verb::Test(a) => Verb::Test(a.absolute()?),
         other => other,
     };
     if let Some(root) = &root {
@@ -123,6 +135,8 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Check(a) => check::run(&a, format),
         Verb::Why(a) => why::run(&a, format),
         Verb::Run(a) => run::run(&a),
+        Verb::Test(a) if !a.acts() => test::list(format),
+        Verb::Test(a) => test::run(&a, format),
     }
 }
 

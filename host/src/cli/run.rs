@@ -68,7 +68,7 @@ fn subject(text: &str) -> Result<Subject> {
     if is_file { Ok(Subject::Component(text.into())) } else { super::agent_name(text).map(Subject::Agent) }
 }
 
-fn parameter(text: &str) -> Result<(String, String)> {
+pub(super) fn parameter(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').context("NAME=VALUE is expected")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -83,14 +83,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("note: without root all runs as you, and daemons are tracked by descent only");
     }
     let agent = match &arguments.agent {
-        Subject::Component(file) => install_here(file)?,
+        Subject::Component(file) => install_here(&install::examine(file)?)?,
         Subject::Agent(name) => name.clone(),
     };
     if let Some(policy) = &arguments.policy {
         let text = std::fs::read(policy).with_context(|| policy.display().to_string())?;
-        let place = store::policy_path(&agent);
-        std::fs::create_dir_all(place.parent().context("policy")?)?;
-        crate::sealed::replace(&place, &text, 0o600)?;
+        grant(&agent, &text)?;
     }
     let file = Path::new(store::RESOURCE_D).join(&agent.provider).join(&agent.kind);
     if !file.exists() {
@@ -121,13 +119,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
 }
 
+/// Puts a policy in its place.
+pub(super) fn grant(agent: &AgentName, text: &[u8]) -> Result<()> {
+    let place = store::policy_path(agent);
+    std::fs::create_dir_all(place.parent().context("policy")?)?;
+    crate::sealed::replace(&place, text, 0o600).with_context(|| place.display().to_string())
+}
+
 /// Installs a component in the private root unless that very one is current there.
-fn install_here(component: &Path) -> Result<AgentName> {
-    let examined = install::examine(component)?;
+pub(super) fn install_here(examined: &install::Examined) -> Result<AgentName> {
     let agent = examined.description.name.clone();
     let current = store::current(&agent).and_then(|number| store::generation(&agent, number).ok());
     if current.is_none_or(|generation| generation.component != examined.digest) {
-        let number = install::add(&examined, Profile::V1_1)?;
+        let number = install::add(examined, Profile::V1_1)?;
         install::switch(&agent, number)?;
     }
     Ok(agent)

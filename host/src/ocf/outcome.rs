@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Action;
+
 /// Bytes of an exit reason. Pacemaker shows 128.
 pub const REASON_BYTES: usize = 120;
 
@@ -55,6 +57,29 @@ impl Exit {
     /// Returns the exit status with a number.
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// Returns what a process ended with; none for a number that no agent may answer.
+    pub fn from_status(status: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| i32::from(exit.code()) == status)
+    }
+
+    /// Whether an agent may answer this to an action, by what Pacemaker makes of it: a role is said by monitor only; 7
+    /// from stop is a failed stop; 3 from a monitor means no recovery; 6 from a probe stops the resource on all nodes.
+    pub fn fits(self, action: Action, is_probe: bool) -> bool {
+        match (action, self) {
+            (Action::Monitor, Self::Unimplemented) => false,
+            (Action::Monitor, Self::NotConfigured | Self::Permission) => !is_probe,
+            (Action::Monitor, _) => true,
+            (_, Self::Promoted | Self::FailedPromoted | Self::Degraded | Self::DegradedPromoted) => false,
+            (action, Self::NotRunning) => action == Action::Demote,
+            (Action::Start | Action::Stop | Action::ValidateAll, Self::Unimplemented) => false,
+            (Action::Notify, exit) => matches!(exit, Self::Success | Self::Unimplemented),
+            (Action::MetaData | Action::Usage | Action::Methods, exit) => {
+                matches!(exit, Self::Success | Self::NotInstalled)
+            }
+            (_, _) => true,
+        }
     }
 
     /// Returns the number.
@@ -192,6 +217,37 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_of_a_process_is_one_of_ours_or_none() {
+        for exit in Exit::ALL {
+            assert_eq!(Exit::from_status(exit.code().into()), Some(exit));
+        }
+        for status in [-1, 10, 101, 189, 193, 256] {
+            assert_eq!(Exit::from_status(status), None);
+        }
+    }
+
+    #[test]
+    fn what_the_cluster_would_misread_does_not_fit() {
+        for (action, is_probe, exit) in [
+            (Action::Stop, false, Exit::NotRunning),
+            (Action::Start, false, Exit::Degraded),
+            (Action::Monitor, false, Exit::Unimplemented),
+            (Action::Monitor, true, Exit::NotConfigured),
+            (Action::Notify, false, Exit::Generic),
+            (Action::Promote, false, Exit::Promoted),
+        ] {
+            assert!(!exit.fits(action, is_probe), "{action:?} {exit}");
+        }
+        for (action, exit) in [
+            (Action::Monitor, Exit::NotConfigured),
+            (Action::Demote, Exit::NotRunning),
+            (Action::Promote, Exit::Unimplemented),
+        ] {
+            assert!(exit.fits(action, false), "{action:?} {exit}");
+        }
+    }
 
     #[test]
     fn a_reason_is_one_line_of_printable_text() {
