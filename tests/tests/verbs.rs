@@ -50,7 +50,10 @@ fn verbs(host: &TestHost) -> Vec<String> {
 fn every_verb_explains_itself_with_an_example_that_is_right() {
     let host = TestHost::new();
     let verbs = verbs(&host);
-    assert_eq!(verbs, ["install", "rollback", "remove", "list", "inspect", "suggest", "check", "why", "run", "test"]);
+    assert_eq!(
+        verbs,
+        ["install", "rollback", "remove", "list", "inspect", "suggest", "check", "why", "run", "test", "new"]
+    );
     for verb in &verbs {
         let help = good(host.run(&[verb, "--help"])).stdout;
         assert_eq!(help, good(host.run(&["help", verb])).stdout);

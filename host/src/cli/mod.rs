@@ -6,6 +6,7 @@ mod check;
 mod inspect;
 mod install;
 mod list;
+mod new;
 mod private;
 mod remove;
 mod repin;
@@ -73,6 +74,8 @@ enum Verb {
     Run(run::Arguments),
     /// Is this plugin an agent that a cluster can live with? A suite of checks, in a private root
     Test(test::Arguments),
+    /// Make a plugin to begin with: it builds, and passes its tests
+    New(new::Arguments),
 }
 
 /// Runs the tool.
@@ -98,6 +101,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
     let mut scratch = None;
     let root = match (&arguments.verb, arguments.root) {
         (Verb::Test(a), None) if !a.acts() => None,
+        (Verb::New(_), None) => None,
         (_, Some(root)) => Some(root),
         (Verb::Run(_), None) => Some(private::default_root()?),
         (Verb::Test(_), None) => Some(scratch.insert(test::Scratch::new()?).path().to_owned()),
@@ -135,6 +139,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Check(a) => check::run(&a, format),
         Verb::Why(a) => why::run(&a, format),
         Verb::Run(a) => run::run(&a),
+        Verb::New(a) => new::run(&a, format),
         Verb::Test(a) if !a.acts() => test::list(format),
         Verb::Test(a) => test::run(&a, format),
     }
