@@ -52,13 +52,28 @@ fn every_verb_explains_itself_with_an_example_that_is_right() {
     let verbs = verbs(&host);
     assert_eq!(
         verbs,
-        ["install", "rollback", "remove", "list", "inspect", "suggest", "check", "why", "run", "test", "new"]
+        [
+            "install",
+            "rollback",
+            "remove",
+            "list",
+            "inspect",
+            "suggest",
+            "check",
+            "why",
+            "run",
+            "test",
+            "new",
+            "completions",
+            "man"
+        ]
     );
     for verb in &verbs {
         let help = good(host.run(&[verb, "--help"])).stdout;
         assert_eq!(help, good(host.run(&["help", verb])).stdout);
         let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  ocf-wasm ")).collect();
         assert!(!examples.is_empty(), "{help}");
+        assert!(help.contains("Exit status: "), "{help}");
         for example in examples {
             // Up to a redirection or a remark.
             let command = example.trim().split(" > ").next().unwrap().split("   ").next().unwrap();

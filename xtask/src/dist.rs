@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{cargo, root, run as must, setup, target, triple};
 
@@ -47,12 +48,34 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     copy(&tool.join("ocf-wasm-compile"), &libexec.join("ocf-wasm-compile"), 0o755)?;
     copy(&small.join("greeter"), &libexec.join("examples/greeter"), 0o755)?;
     copy(&root().join("host/ocf-wasm.sysusers"), &dist.join("usr/lib/sysusers.d/ocf-wasm.conf"), 0o644)?;
+    help(dist)?;
     for plugin in PLUGINS {
         let (from, to) = (root().join("plugins").join(plugin), dist.join("usr/share/ocf-wasm/plugins").join(plugin));
         copy(&component(plugin), &to.join(format!("{plugin}.wasm")), 0o644)?;
         for file in ["policy.toml", "README.md"] {
             copy(&from.join(file), &to.join(file), 0o644)?;
         }
+    }
+    Ok(())
+}
+
+/// Where shells look for completions.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "usr/share/bash-completion/completions/ocf-wasm"),
+    ("zsh", "usr/share/zsh/site-functions/_ocf-wasm"),
+    ("fish", "usr/share/fish/vendor_completions.d/ocf-wasm.fish"),
+];
+
+/// Has the tool write its manual pages and its completions.
+fn help(dist: &Path) -> Result<()> {
+    let tool = dist.join("usr/bin/ocf-wasm");
+    must(Command::new(&tool).arg("man").arg(dist.join("usr/share/man")))?;
+    for (shell, place) in COMPLETIONS {
+        let printed = Command::new(&tool).args(["completions", shell]).output().context("completions")?;
+        ensure!(printed.status.success(), "ocf-wasm completions {shell}: {}", printed.status);
+        let place = dist.join(place);
+        fs::create_dir_all(place.parent().context("completions")?)?;
+        fs::write(&place, printed.stdout).with_context(|| place.display().to_string())?;
     }
     Ok(())
 }

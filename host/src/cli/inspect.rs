@@ -10,7 +10,7 @@ use crate::store::install;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm inspect sample-tcp-server.wasm\n  ocf-wasm inspect sample-tcp-server.wasm -o json\n\nThe component is read and not run; nothing is installed."
+    after_help = "Examples:\n  ocf-wasm inspect sample-tcp-server.wasm\n  ocf-wasm inspect sample-tcp-server.wasm -o json\n\nThe component is read and not run; nothing is installed.\n\nExit status: 0 it can be installed here, 1 it cannot, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The component

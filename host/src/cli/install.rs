@@ -24,7 +24,7 @@ enum ProfileName {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned --dry-run    what would change"
+    after_help = "Examples:\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned --dry-run    what would change\n\nExit status: 0 installed, or was; 1 refused or failed, and nothing changed; 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The component

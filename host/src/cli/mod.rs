@@ -6,6 +6,7 @@ mod check;
 mod inspect;
 mod install;
 mod list;
+mod manual;
 mod new;
 mod private;
 mod remove;
@@ -27,7 +28,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[command(
     name = "ocf-wasm",
     version,
-    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm install NAME.wasm --allow-unsigned;\n             ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml; pcs resource create r1 ocf:PROVIDER:TYPE"
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's. Each verb says more.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm install NAME.wasm --allow-unsigned;\n             ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml; pcs resource create r1 ocf:PROVIDER:TYPE"
 )]
 struct Arguments {
     /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
@@ -60,7 +61,9 @@ enum Verb {
     /// Take an agent away; refuses while an instance of it runs here
     Remove(remove::Arguments),
     /// What is installed, and which instances this node knows
-    #[command(after_help = "Examples:\n  ocf-wasm list\n  ocf-wasm list -o json")]
+    #[command(
+        after_help = "Examples:\n  ocf-wasm list\n  ocf-wasm list -o json\n\nExit status: 0 listed, also if there is nothing; 1 failed, 2 wrong usage."
+    )]
     List,
     /// What is in a component: name, parameters, imports, and what it asks for
     Inspect(inspect::Arguments),
@@ -76,6 +79,10 @@ enum Verb {
     Test(test::Arguments),
     /// Make a plugin to begin with: it builds, and passes its tests
     New(new::Arguments),
+    /// Print completions for a shell
+    Completions(manual::Completions),
+    /// Write the manual pages
+    Man(manual::Manual),
 }
 
 /// Runs the tool.
@@ -101,7 +108,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
     let mut scratch = None;
     let root = match (&arguments.verb, arguments.root) {
         (Verb::Test(a), None) if !a.acts() => None,
-        (Verb::New(_), None) => None,
+        (Verb::New(_) | Verb::Completions(_) | Verb::Man(_), None) => None,
         (_, Some(root)) => Some(root),
         (Verb::Run(_), None) => Some(private::default_root()?),
         (Verb::Test(_), None) => Some(scratch.insert(test::Scratch::new()?).path().to_owned()),
@@ -114,6 +121,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Install(a) => Verb::Install(a.absolute()?),
         Verb::Run(a) => Verb::Run(a.absolute()?),
         Verb::Test(a) => Verb::Test(a.absolute()?),
+        Verb::Man(a) => Verb::Man(a.absolute()?),
         other => other,
     };
     if let Some(root) = &root {
@@ -140,6 +148,8 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Why(a) => why::run(&a, format),
         Verb::Run(a) => run::run(&a),
         Verb::New(a) => new::run(&a, format),
+        Verb::Completions(a) => manual::completions(&a),
+        Verb::Man(a) => manual::manual(&a),
         Verb::Test(a) if !a.acts() => test::list(format),
         Verb::Test(a) => test::run(&a, format),
     }

@@ -11,7 +11,7 @@ use crate::store::install;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocf-wasm remove ocf-wasm/dummy\n\nA missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does."
+    after_help = "Example:\n  ocf-wasm remove ocf-wasm/dummy\n\nA missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does.\n\nExit status: 0 taken away, 1 refused or failed, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// PROVIDER/TYPE

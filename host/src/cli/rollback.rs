@@ -9,7 +9,9 @@ use crate::ocf::description::AgentName;
 use crate::store::{self, install};
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  ocf-wasm rollback ocf-wasm/dummy\n  ocf-wasm rollback ocf-wasm/dummy --to 3")]
+#[command(
+    after_help = "Examples:\n  ocf-wasm rollback ocf-wasm/dummy\n  ocf-wasm rollback ocf-wasm/dummy --to 3\n\nExit status: 0 done, 1 refused (the versions disagree about an instance, or there is none before), 2 wrong usage."
+)]
 pub(super) struct Arguments {
     /// PROVIDER/TYPE
     #[arg(value_parser = super::agent_name)]

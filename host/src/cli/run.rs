@@ -12,7 +12,7 @@ use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run sample-tcp-server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n\nEnds with the agent's exit status. What was started stays in the private root until it is stopped.\nWithout root all runs as you, in a user namespace: no change of users, no control groups."
+    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run sample-tcp-server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n\nExit status: the agent's, man 8 ocf-wasm-agent; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\nWithout root all runs as you, in a user namespace: no change of users, no control groups."
 )]
 pub(super) struct Arguments {
     /// A component (installed in the private root first), or PROVIDER/TYPE of one that is there

@@ -10,7 +10,7 @@ use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocf-wasm suggest sample-tcp-server.wasm > /etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml\n\nUsers are left blank on purpose: a policy with a blank is refused."
+    after_help = "Example:\n  ocf-wasm suggest sample-tcp-server.wasm > /etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml\n\nUsers are left blank on purpose: a policy with a blank is refused.\n\nExit status: 0 printed, 1 the component cannot be used here, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The component

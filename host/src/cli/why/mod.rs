@@ -20,7 +20,7 @@ use crate::seam::program::Phase;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots. If two agents had an instance of that name, both are shown."
+    after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots. If two agents had an instance of that name, both are shown.\n\nExit status: 0 shown, whatever is wrong with it; 1 nothing is known of it, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The instance: the resource's name in the cluster
