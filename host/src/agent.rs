@@ -5,7 +5,7 @@ mod printed;
 
 use std::time::{Duration, Instant};
 
-use crate::broker::{Broker, Deadline, Session, Trace};
+use crate::broker::{Broker, Deadline, Recorder, Session, Trace};
 use crate::contract;
 use crate::instance::{self, Directory, Found, History, Lock, LockError, Record, State};
 use crate::ocf::outcome::{Exit, Outcome};
@@ -14,7 +14,8 @@ use crate::ocf::{Action, Request};
 use crate::plan::{self, Plan, Refusal};
 use crate::policy::Policy;
 use crate::report::{self, Log};
-use crate::runner::{Facts, MEMORY_BYTES};
+use crate::runner::{Facts, MEMORY_BYTES, announced, clone_facts};
+use crate::seam::instance::Move;
 use crate::store;
 use crate::sys::user;
 
@@ -234,22 +235,15 @@ impl Invocation<'_> {
     }
 
     fn contract(&self, session: &mut Session<'_>, plan: &Plan) -> Outcome {
-        match self.action {
-            Action::Start => contract::start(session),
-            Action::Stop => contract::stop(session),
-            Action::Monitor => {
-                let level = plan.description.monitor(self.request.check_level).map_or(0, |monitor| monitor.level);
-                contract::monitor(session, self.request.is_probe(), level)
-            }
-            Action::Promote => contract::promote(session),
-            Action::Demote => contract::demote(session),
-            Action::Notify => contract::notify(session),
-            Action::MigrateTo => contract::migrate_to(session),
-            Action::MigrateFrom => contract::migrate_from(session),
-            Action::Reload => contract::reload(session),
-            Action::ValidateAll => contract::validate(session, self.request.check_level),
-            Action::MetaData | Action::Usage | Action::Methods => Outcome::of(Exit::Generic),
-        }
+        session.record(|facts, log| Recorder::begin(self.request, self.action, facts, log));
+        let level = match self.action {
+            // The deepest that the plugin announces and that is not deeper than what was asked for.
+            Action::Monitor => plan.description.monitor(self.request.check_level).map_or(0, |monitor| monitor.level),
+            _ => self.request.check_level,
+        };
+        let outcome = contract::act(session, self.action, self.request.is_probe(), level);
+        session.ended(&outcome);
+        outcome
     }
 
     /// Answers when the plugin cannot be used.
@@ -319,9 +313,9 @@ impl Invocation<'_> {
             node: request.node.clone(),
             declared: Some(plan.description.parameters.iter().map(|p| p.name.clone()).collect()),
             parameters: record.parameters.clone(),
-            clone: request.clone.clone(),
-            notice: request.notice.clone(),
-            migration: request.migration.clone(),
+            clone: request.clone.as_ref().map(clone_facts),
+            notice: request.notice.as_ref().and_then(announced),
+            migration: request.migration.clone().map(|(source, target)| Move { source, target }),
             deadline: self.deadline.plugin,
             memory_bytes: plan.policy.memory_bytes.unwrap_or(MEMORY_BYTES),
         };

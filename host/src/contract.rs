@@ -14,7 +14,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::instance::State;
+use crate::ocf::Action;
 use crate::ocf::outcome::{Exit, Outcome};
 use crate::seam::{Export, Failure, FailureKind, Health};
 
@@ -34,7 +37,7 @@ pub enum Verdict {
 }
 
 /// What the host knows of the effects of an instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracked {
     /// Effects that the record holds.
     pub held: usize,
@@ -73,6 +76,24 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 const LEVEL_0: Export = Export::Monitor { probe: false, level: 0 };
+
+/// Answers an action.
+pub fn act(resource: &mut impl Resource, action: Action, probe: bool, level: u8) -> Outcome {
+    match action {
+        Action::Start => start(resource),
+        Action::Stop => stop(resource),
+        Action::Monitor => monitor(resource, probe, level),
+        Action::Promote => promote(resource),
+        Action::Demote => demote(resource),
+        Action::Notify => notify(resource),
+        Action::MigrateTo => migrate_to(resource),
+        Action::MigrateFrom => migrate_from(resource),
+        Action::Reload => reload(resource),
+        Action::ValidateAll => validate(resource, level),
+        // What needs no plugin was answered before.
+        Action::MetaData | Action::Usage | Action::Methods => Outcome::of(Exit::Generic),
+    }
+}
 
 /// Answers a monitor.
 pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome {

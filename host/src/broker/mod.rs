@@ -1,9 +1,13 @@
 //! The broker: the process that Pacemaker started. It holds policy, effects, deadline and record, and answers the
 //! runner's questions; it never touches an engine nor parses what a plugin or a peer sent, beyond the seam's messages.
 
+mod process;
+mod recording;
 mod session;
 mod trace;
 
+pub use process::Process;
+pub use recording::{Began, Entry, Recorder, Returned, Seen};
 pub use session::Session;
 pub use trace::Trace;
 

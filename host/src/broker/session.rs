@@ -1,17 +1,14 @@
-//! The runner's process, and calling exports in it.
+//! One action of one instance: what the contract wants of broker and runner, with whoever watches.
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
-
-use super::{Broker, Trace};
+use super::{Broker, Entry, Process, Recorder, Seen, Trace};
 use crate::contract::{Resource, Tracked, Verdict};
 use crate::instance::State;
-use crate::runner::{self, Facts};
-use crate::seam::{Channel, Error, Export, FromRunner, Lost, dispatch, log};
-use crate::sys::fork;
+use crate::ocf::outcome::Outcome;
+use crate::report::Log;
+use crate::runner::Facts;
+use crate::seam::{Channel, Error, Export, FromRunner, Lost, dispatch, encode, log};
 use crate::sys::user::User;
 
 /// Lines and bytes that a plugin may log in one action.
@@ -29,8 +26,9 @@ pub struct Session<'a> {
     facts: Facts,
     /// Whom the runner becomes; none in a namespace of one user.
     identity: Option<User>,
-    runner: Option<(Pid, Channel)>,
+    process: Option<Process>,
     trace: Trace,
+    recorder: Recorder,
     log_lines: u32,
     log_bytes: usize,
     /// The question whose answer came after the deadline, because it took long.
@@ -40,71 +38,44 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Returns a session whose runner is started when it is first needed.
     pub fn new(broker: Broker<'a>, native: &'static [u8], facts: Facts, identity: Option<User>, trace: Trace) -> Self {
-        Self { broker, native, facts, identity, runner: None, trace, log_lines: 0, log_bytes: 0, late: None }
+        Self {
+            broker,
+            native,
+            facts,
+            identity,
+            process: None,
+            trace,
+            recorder: Recorder::default(),
+            log_lines: 0,
+            log_bytes: 0,
+            late: None,
+        }
     }
 
-    fn spawn(&mut self) -> std::io::Result<(Pid, Channel)> {
-        let (ours, theirs) = Channel::pair()?;
-        let (native, facts, identity) = (self.native, self.facts.clone(), self.identity.clone());
-        let broker = nix::unistd::getpid();
-        let pid =
-            fork::fork(move || match crate::sandbox::runner::enter(theirs.number(), identity.as_ref(), broker) {
-                Ok(()) => runner::serve(theirs, native, facts),
-                Err(error) => {
-                    let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));
-                    crate::sys::exit::now(0)
-                }
-            })?;
-        Ok((pid, ours))
+    /// Records from now on what is asked and answered, for who wants to replay it.
+    pub fn record(&mut self, begin: impl FnOnce(&Facts, &Log) -> Recorder) {
+        self.recorder = begin(&self.facts, self.broker.log);
+    }
+
+    /// Notes what the contract made of it.
+    pub fn ended(&self, outcome: &Outcome) {
+        self.recorder.write(|| Entry::Ended { exit: outcome.exit.code(), reason: outcome.reason.clone() });
     }
 
     fn exchange(&mut self, export: Export) -> Verdict {
-        let (pid, mut channel) = match self.runner.take() {
-            Some(runner) => runner,
-            None => match self.spawn() {
-                Ok(runner) => runner,
+        let mut process = match self.process.take() {
+            Some(process) => process,
+            None => match Process::start(self.native, self.facts.clone(), self.identity.clone()) {
+                Ok(process) => process,
                 Err(error) => return Verdict::Broken(format!("no runner: {error}")),
             },
         };
         self.broker.export = export;
-        // One that cannot be asked has ended already, and what it said before that is still to be read.
-        let _ = channel.send(&export);
-        let said = self.serve(&mut channel);
-        match said {
-            Ok(FromRunner::Done(done)) => {
-                self.runner = Some((pid, channel));
-                Verdict::Done(done)
-            }
-            Ok(FromRunner::Unfit(text)) => {
-                end(pid);
-                Verdict::Unfit(text)
-            }
-            Ok(FromRunner::Broken(text)) => {
-                end(pid);
-                Verdict::Broken(text)
-            }
-            Ok(FromRunner::Panicked(text)) => {
-                end(pid);
-                Verdict::Broken(format!("the runner failed: {text}"))
-            }
-            Ok(FromRunner::Call(_) | FromRunner::Log(..)) => {
-                end(pid);
-                Verdict::Broken("the runner spoke out of turn".to_owned())
-            }
-            Err(Lost::TimedOut) => {
-                end(pid);
-                self.late.map_or(Verdict::TimedOut, Verdict::Waited)
-            }
-            Err(Lost::Garbled) => {
-                end(pid);
-                Verdict::Broken("the runner sent what is no message".to_owned())
-            }
-            // It may have closed the connection and live on: killed all the same, and the status says which it was.
-            Err(Lost::Closed) => Verdict::Broken(match end(pid) {
-                Some(WaitStatus::Signaled(_, signal, _)) => format!("the runner ended by {signal}"),
-                Some(WaitStatus::Exited(_, status)) => format!("the runner ended with status {status}"),
-                _ => "the runner ended".to_owned(),
-            }),
+        let verdict = process.call(export, |channel| self.serve(channel));
+        self.process = Some(process).filter(Process::is_there);
+        match (verdict, self.late) {
+            (Verdict::TimedOut, Some(call)) => Verdict::Waited(call),
+            (verdict, _) => verdict,
         }
     }
 
@@ -116,6 +87,7 @@ impl<'a> Session<'a> {
                     let (name, began) = (call.name(), Instant::now());
                     let asked = self.trace.is_on().then(|| format!("{call:?}"));
                     let mut shown = String::new();
+                    self.recorder.write(|| Entry::Asked(encode(&call)));
                     let answer = dispatch(&mut self.broker, call, &mut |answer| {
                         if asked.is_some() {
                             shown = format!("{answer:?}");
@@ -124,6 +96,7 @@ impl<'a> Session<'a> {
                     if let Some(text) = asked {
                         self.trace.line(&format!("{name} {} -> {shown}", arguments(&text)), Some(began.elapsed()));
                     }
+                    self.recorder.write(|| Entry::Answered { answer: answer.clone(), took: began.elapsed() });
                     let now = Instant::now();
                     if now >= self.broker.deadline.plugin && now - began >= LONG {
                         self.late = Some(name);
@@ -152,40 +125,12 @@ fn arguments(call: &str) -> &str {
     call.find(" {").map_or("", |at| &call[at + 1..])
 }
 
-/// Makes sure that a runner is gone.
-fn end(pid: Pid) -> Option<WaitStatus> {
-    // One that has ended already keeps its status; nobody else can have its number before it is reaped.
-    let ended = waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-    if let Ok(status) = ended
-        && status != WaitStatus::StillAlive
-    {
-        return Some(status);
-    }
-    // A process that closed its connection is about to end: its own status says more than our signal.
-    std::thread::sleep(Duration::from_millis(2));
-    if let Ok(status) = waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG))
-        && status != WaitStatus::StillAlive
-    {
-        return Some(status);
-    }
-    let _ = kill(pid, Signal::SIGKILL);
-    waitpid(pid, None).ok()
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        // Waited for, though the answer is known: in a container nobody else may bury it.
-        if let Some((pid, _)) = self.runner.take() {
-            let _ = kill(pid, Signal::SIGKILL);
-            let _ = waitpid(pid, None);
-        }
-    }
-}
-
 impl Resource for Session<'_> {
     fn call(&mut self, export: Export) -> Verdict {
         let since = Instant::now();
+        self.recorder.write(|| Entry::Called(export));
         let verdict = self.exchange(export);
+        self.recorder.write(|| Entry::Returned { verdict: (&verdict).into(), took: since.elapsed() });
         if self.trace.is_on() {
             self.trace.line(&format!("= {} -> {verdict:?}", export.word()), Some(since.elapsed()));
         }
@@ -194,17 +139,55 @@ impl Resource for Session<'_> {
 
     fn tracked(&mut self) -> Tracked {
         let (held, alive) = self.broker.held_and_alive();
-        Tracked { held, alive, ended: self.broker.ended(), untracked: self.broker.record.untracked }
+        let untracked = self.broker.record.untracked;
+        let tracked = Tracked { held, alive, ended: self.broker.ended(), untracked };
+        self.recorder.write(|| Entry::Seen(Seen::Tracked(tracked.clone())));
+        tracked
     }
 
     fn is_recorded(&self) -> bool {
-        self.broker.is_recorded && self.broker.record.state.is_active()
+        let is_recorded = self.broker.is_recorded && self.broker.record.state.is_active();
+        self.recorder.write(|| Entry::Seen(Seen::IsRecorded(is_recorded)));
+        is_recorded
     }
 
     fn mark(&mut self, state: State) -> Result<(), String> {
+        let marked = self.set_state(state);
+        self.recorder.write(|| Entry::Seen(Seen::Mark(marked.clone())));
+        marked
+    }
+
+    fn tear_down(&mut self) -> Result<(), String> {
+        let torn_down = self.end_all();
+        self.recorder.write(|| Entry::Seen(Seen::TearDown(torn_down.clone())));
+        torn_down
+    }
+
+    fn last_resort(&mut self) -> Option<Result<(), String>> {
+        let resorted = self.resort();
+        self.recorder.write(|| Entry::Seen(Seen::LastResort(resorted.clone())));
+        resorted
+    }
+
+    fn remaining(&self) -> Duration {
+        self.broker.deadline.plugin.saturating_duration_since(Instant::now())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn error(&mut self, text: &str) {
+        self.broker.log.error(text);
+    }
+}
+
+/// What the contract wants done.
+impl Session<'_> {
+    fn set_state(&mut self, state: State) -> Result<(), String> {
         if state == State::Stopped {
             // All verified gone: what is left of them is a control group and a report.
-            self.tear_down()?;
+            self.end_all()?;
         }
         let record = &mut self.broker.record;
         record.state = state;
@@ -216,7 +199,7 @@ impl Resource for Session<'_> {
         self.broker.save()
     }
 
-    fn tear_down(&mut self) -> Result<(), String> {
+    fn end_all(&mut self) -> Result<(), String> {
         let labels: Vec<String> = self.broker.record.daemons.keys().cloned().collect();
         let deadline = self.broker.deadline.answer;
         for label in labels {
@@ -228,7 +211,7 @@ impl Resource for Session<'_> {
         Ok(())
     }
 
-    fn last_resort(&mut self) -> Option<Result<(), String>> {
+    fn resort(&mut self) -> Option<Result<(), String>> {
         use crate::seam::{ExitStatus, program::Host as _};
         let plan = self.broker.policy.last_resort.as_ref()?;
         let (labels, gone, statuses) = (plan.labels.clone(), plan.gone_label.clone(), plan.gone_statuses.clone());
@@ -246,17 +229,5 @@ impl Resource for Session<'_> {
             Ok(output) => Err(format!("last resort: {gone} says that it is not gone ({:?})", output.status)),
             Err(error) => Err(format!("last resort {gone}: {error:?}")),
         })
-    }
-
-    fn remaining(&self) -> Duration {
-        self.broker.deadline.plugin.saturating_duration_since(Instant::now())
-    }
-
-    fn pause(&mut self, time: Duration) {
-        std::thread::sleep(time);
-    }
-
-    fn error(&mut self, text: &str) {
-        self.broker.log.error(text);
     }
 }

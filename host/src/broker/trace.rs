@@ -21,20 +21,7 @@ pub struct Trace {
 impl Trace {
     /// Opens the file that the caller named. One that cannot be opened is no reason to fail.
     pub fn open(path: Option<&Path>, start: Instant) -> Self {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        let file = path.filter(|p| p.is_absolute()).and_then(|path| {
-            // Opened anew, a file behind it would be written at another place.
-            if path == Path::new("/dev/stderr") {
-                return crate::sys::fd::duplicate(2).ok().map(File::from);
-            }
-            // A terminal or a pipe has no link in its last step that somebody could have put there.
-            if !path.starts_with("/dev") && !path.starts_with("/proc") {
-                options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
-            }
-            options.open(path).ok()
-        });
-        Self { file, start }
+        Self { file: path.and_then(open), start }
     }
 
     /// Whether anybody wants to see it.
@@ -49,6 +36,24 @@ impl Trace {
         let took = took.map(|t| format!("  ({:.2} ms)", t.as_secs_f64() * 1000.0)).unwrap_or_default();
         let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(&readable(text), LINE_BYTES));
     }
+}
+
+/// Opens a file that the caller named, to append to it. None if it cannot be opened.
+pub(super) fn open(path: &Path) -> Option<File> {
+    if !path.is_absolute() {
+        return None;
+    }
+    // Opened anew, a file behind it would be written at another place.
+    if path == Path::new("/dev/stderr") {
+        return crate::sys::fd::duplicate(2).ok().map(File::from);
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    // A terminal or a pipe has no link in its last step that somebody could have put there.
+    if !path.starts_with("/dev") && !path.starts_with("/proc") {
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
+    }
+    options.open(path).ok()
 }
 
 /// Shows lists of bytes as text, as a person would write them.

@@ -124,6 +124,7 @@ fn request(agent: &AgentName, instance: &str, given: &BTreeMap<String, String>) 
         migration: None,
         log: LogTarget::default(),
         trace: None,
+        record: None,
         reason_prefix: "ocf-exit-reason:".to_owned(),
         pretend_nothing_is_installed: false,
     }

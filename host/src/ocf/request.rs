@@ -50,6 +50,8 @@ pub struct Request {
     pub log: LogTarget,
     /// Where each call of the plugin is written, if the caller wants to see them.
     pub trace: Option<PathBuf>,
+    /// Where all that the plugin asks and is answered is recorded, if the caller wants to replay it.
+    pub record: Option<PathBuf>,
     /// What Pacemaker looks for at the start of a reason.
     pub reason_prefix: String,
     /// The tester's wish that no program be found.
@@ -157,6 +159,7 @@ impl Request {
             migration: meta("migrate_source").zip(meta("migrate_target")).map(|(s, t)| (s.to_owned(), t.to_owned())),
             log: environment.log_target(),
             trace,
+            record: environment.get("OCF_WASM_RECORD_FILE").map(PathBuf::from),
             reason_prefix: environment
                 .get("OCF_EXIT_REASON_PREFIX")
                 .filter(|prefix| !prefix.is_empty() && prefix.len() < 64 && !prefix.contains(char::is_control))
@@ -200,7 +203,7 @@ struct Environment {
 }
 
 /// All variables that are looked at besides `OCF_RESKEY_*`.
-const READ: [&str; 14] = [
+const READ: [&str; 15] = [
     "OCF_RESOURCE_INSTANCE",
     "OCF_RESOURCE_TYPE",
     "OCF_RESOURCE_PROVIDER",
@@ -209,6 +212,7 @@ const READ: [&str; 14] = [
     "OCF_TESTER_FAIL_HAVE_BINARY",
     "OCF_TRACE_RA",
     "OCF_TRACE_FILE",
+    "OCF_WASM_RECORD_FILE",
     "HA_LOGFACILITY",
     "PCMK_logfacility",
     "HA_LOGFILE",

@@ -6,14 +6,10 @@ use serde::de::DeserializeOwned;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter};
 
-use super::baseline;
-use crate::ocf::Parameters;
-use crate::ocf::request::{Clone_, Notice};
+use super::{Facts, baseline};
 use crate::seam::bindings::ocf::agent as wit;
 use crate::seam::{Answer, Call, Channel, Error, Export, FromRunner, clock, instance, log, types};
 
-/// Bytes of linear memory, summed over all memories of the plugin, where the policy says nothing.
-pub const MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Elements of all tables together.
 const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes that one call may lift out of the plugin: a value of 1 MiB and room for the rest.
@@ -22,29 +18,6 @@ pub(super) const LIFTED_BYTES: usize = 1024 * 1024 + 256 * 1024;
 const SAID_BYTES: usize = 4096;
 /// The longest sleep, milliseconds.
 const SLEEP_MS: u32 = 60_000;
-
-/// All that a plugin may know without asking. Inherited through the fork.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// The instance's name.
-    pub instance: String,
-    /// This node.
-    pub node: String,
-    /// Names of declared parameters; asking for another is a mistake in the plugin.
-    pub declared: Option<Vec<String>>,
-    /// Canonical values.
-    pub parameters: Parameters,
-    /// The clone.
-    pub clone: Option<Clone_>,
-    /// What is announced.
-    pub notice: Option<Notice>,
-    /// Source and target.
-    pub migration: Option<(String, String)>,
-    /// When the host answers in the plugin's place.
-    pub deadline: Instant,
-    /// Bytes of linear memory.
-    pub memory_bytes: usize,
-}
 
 /// The state of a plugin's store: the way to the broker, what is known, and how much was taken.
 pub struct Imports {
@@ -214,43 +187,15 @@ impl instance::Host for Imports {
     }
 
     fn clone_info(&mut self) -> Option<instance::CloneFacts> {
-        self.facts.clone.as_ref().map(|clone| instance::CloneFacts {
-            number: clone.number,
-            maximum: clone.maximum,
-            node_maximum: clone.node_maximum,
-            promoted_maximum: clone.promoted_maximum,
-            notify: clone.notify,
-        })
+        self.facts.clone
     }
 
     fn notification(&mut self) -> Option<instance::Notice> {
-        use crate::ocf::Action;
-        let notice = self.facts.notice.as_ref()?;
-        let members = |list: &[(String, String)]| {
-            list.iter().map(|(i, n)| instance::Member { instance: i.clone(), node: n.clone() }).collect()
-        };
-        Some(instance::Notice {
-            moment: if notice.before { instance::Moment::Pre } else { instance::Moment::Post },
-            operation: match notice.operation {
-                Action::Start => instance::ActionName::Start,
-                Action::Stop => instance::ActionName::Stop,
-                Action::Promote => instance::ActionName::Promote,
-                Action::Demote => instance::ActionName::Demote,
-                _ => return None,
-            },
-            starting: members(&notice.starting),
-            stopping: members(&notice.stopping),
-            promoting: members(&notice.promoting),
-            demoting: members(&notice.demoting),
-            unpromoted: members(&notice.unpromoted),
-            promoted: members(&notice.promoted),
-            inactive: notice.inactive.clone(),
-        })
+        self.facts.notice.clone()
     }
 
     fn migration(&mut self) -> Option<instance::Move> {
-        let (source, target) = self.facts.migration.clone()?;
-        Some(instance::Move { source, target })
+        self.facts.migration.clone()
     }
 
     fn remaining_ms(&mut self) -> u32 {

@@ -6,9 +6,11 @@
 
 mod baseline;
 mod code;
+mod facts;
 mod imports;
 
-pub use imports::{Facts, Imports, MEMORY_BYTES};
+pub use facts::{Facts, MEMORY_BYTES, announced, clone_facts};
+pub use imports::Imports;
 
 use std::sync::OnceLock;
 

@@ -9,7 +9,7 @@
 
 mod wire;
 
-pub use wire::{Channel, Lost, MESSAGE_BYTES};
+pub use wire::{Channel, Lost, MESSAGE_BYTES, decode, encode};
 
 use std::fmt::Debug;
 

@@ -27,9 +27,15 @@ pub enum Lost {
 #[derive(Debug)]
 pub struct Channel(UnixStream);
 
-pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+/// Returns a value as it crosses the seam.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Only types of ours are encoded, into memory: there is no way to fail.
     postcard::to_allocvec(value).unwrap_or_default()
+}
+
+/// Reads what [`encode`] made. None if it is something else.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
 }
 
 impl Channel {
@@ -99,7 +105,7 @@ impl Channel {
             &mut large[..]
         };
         self.fill(body, deadline)?;
-        postcard::from_bytes(body).map_err(|_| Lost::Garbled)
+        decode(body).ok_or(Lost::Garbled)
     }
 
     fn fill(&mut self, mut into: &mut [u8], deadline: Option<Instant>) -> Result<(), Lost> {
