@@ -1,6 +1,6 @@
 //! The operator's and the author's tool: one file a verb. It prints, asks and arranges; actions are run by running the
 //! agent's binary, so that what is tried by hand is what Pacemaker runs. (Only the monitors of a hot swap run inside the
-//! tool, which holds the instance's lock meanwhile.)
+//! tool, which holds the instance's lock meanwhile, and what is replayed from a file, which touches nothing.)
 
 mod check;
 mod inspect;
@@ -9,8 +9,10 @@ mod list;
 mod manual;
 mod new;
 mod private;
+mod record;
 mod remove;
 mod repin;
+mod replay;
 mod rollback;
 mod run;
 mod suggest;
@@ -132,7 +134,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
             "there is no private root {}: `install` and `run` make one",
             root.display()
         );
-        if matches!(verb, Verb::Run(_)) && !is_named {
+        if matches!(&verb, Verb::Run(run) if run.acts()) && !is_named {
             eprintln!("note: in the private root {0}; more about it: ocf-wasm --root {0} why INSTANCE", root.display());
         }
         private::enter(root)?;
@@ -146,7 +148,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Suggest(a) => suggest::run(&a),
         Verb::Check(a) => check::run(&a, format),
         Verb::Why(a) => why::run(&a, format),
-        Verb::Run(a) => run::run(&a),
+        Verb::Run(a) => run::run(&a, format),
         Verb::New(a) => new::run(&a, format),
         Verb::Completions(a) => manual::completions(&a),
         Verb::Man(a) => manual::manual(&a),

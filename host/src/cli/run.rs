@@ -6,13 +6,15 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::record::Tape;
+use super::{Format, replay};
 use crate::ocf::description::{AgentName, Profile};
 use crate::ocf::parameter::duration_ms;
 use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run sample-tcp-server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n\nExit status: the agent's, man 8 ocf-wasm-agent; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\nWithout root all runs as you, in a user namespace: no change of users, no control groups."
+    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run sample-tcp-server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600 --record running.json\n  ocf-wasm run sample-tcp-server.wasm monitor --replay running.json\n\nExit status: the agent's, man 8 ocf-wasm-agent; with --replay 0 if all is as recorded, 1 if not; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\nWithout root all runs as you, in a user namespace: no change of users, no control groups."
 )]
 pub(super) struct Arguments {
     /// A component (installed in the private root first), or PROVIDER/TYPE of one that is there
@@ -41,6 +43,14 @@ pub(super) struct Arguments {
     /// Print each call that the plugin makes, its answer, and how long it took
     #[arg(long)]
     trace: bool,
+    /// Write down what the plugin was called for, what it asked and what it was answered, as a file to read, change and
+    /// replay. Passwords are masked
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Answer the plugin from such a file and say where it does something else than was recorded. Touches nothing and
+    /// needs no policy; parameters are those of the file, unless -p sets others
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "policy", "instance", "interval", "timeout", "level", "trace"])]
+    replay: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -50,7 +60,14 @@ impl Arguments {
             agent @ Subject::Agent(_) => agent,
         };
         let policy = self.policy.as_ref().map(std::path::absolute).transpose()?;
-        Ok(Self { agent, policy, ..self })
+        let record = self.record.as_ref().map(std::path::absolute).transpose()?;
+        let replay = self.replay.as_ref().map(std::path::absolute).transpose()?;
+        Ok(Self { agent, policy, record, replay, ..self })
+    }
+
+    /// Whether it does something in the root.
+    pub(super) fn acts(&self) -> bool {
+        self.replay.is_none()
     }
 }
 
@@ -77,8 +94,11 @@ fn milliseconds(text: &str) -> Result<u64> {
     duration_ms(text).context("a time such as 500ms, 10s or 2min is expected")
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    if let Some(file) = &arguments.replay {
+        return again(arguments, file, format);
+    }
     if crate::sys::user::is_alone() {
         eprintln!("note: without root all runs as you, and daemons are tracked by descent only");
     }
@@ -112,7 +132,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for (name, value) in &arguments.parameters {
         command.env(format!("OCF_RESKEY_{name}"), value);
     }
+    let tape = arguments.record.as_deref().map(Tape::new).transpose()?;
+    if let Some(tape) = &tape {
+        command.env("OCF_WASM_RECORD_FILE", tape.raw());
+    }
     let status = command.status().with_context(|| file.display().to_string())?;
+    if let Some(tape) = tape
+        && !tape.finish()?
+    {
+        eprintln!("note: nothing is recorded: the plugin was not asked");
+    }
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         (None, signal) => bail!("the agent was ended by signal {}", signal.unwrap_or(0)),
@@ -124,6 +153,22 @@ pub(super) fn grant(agent: &AgentName, text: &[u8]) -> Result<()> {
     let place = store::policy_path(agent);
     std::fs::create_dir_all(place.parent().context("policy")?)?;
     crate::sealed::replace(&place, text, 0o600).with_context(|| place.display().to_string())
+}
+
+/// Replays a recorded action with a component, or with what is installed in the private root.
+fn again(arguments: &Arguments, file: &Path, format: Format) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let examined = match &arguments.agent {
+        Subject::Component(component) => install::examine(component)?,
+        Subject::Agent(name) => {
+            let current = store::current(name).and_then(|number| store::generation(name, number).ok());
+            let current = current
+                .with_context(|| format!("{name} is not installed in this root: name its component, FILE.wasm"))?;
+            install::examine(&store::blob_path(&current.component))?
+        }
+    };
+    replay::run(&examined, &arguments.action, &text, &arguments.parameters, format)
+        .with_context(|| file.display().to_string())
 }
 
 /// Installs a component in the private root unless that very one is current there.

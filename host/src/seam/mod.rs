@@ -3,10 +3,12 @@
 //! The runner turns each import of a plugin into one [`Call`], sends it, and waits for the answer; the broker turns
 //! it back into a call of the same trait, generated from the WIT. One line a function in the table below: a line that
 //! does not fit the WIT does not compile. Both ends are one build, so the encoding needs no versions; what is written
-//! down for people (traces) goes by name.
+//! down for people (traces, recordings) goes by name.
 //!
 //! What must never enter here: policy, effects, an engine.
 
+#[cfg(feature = "tool")]
+mod readable;
 mod wire;
 
 pub use wire::{Channel, Lost, MESSAGE_BYTES, decode, encode};
@@ -45,6 +47,23 @@ macro_rules! seam {
             /// Returns the name of the function, as `interface.function`.
             pub fn name(&self) -> &'static str {
                 match self { $( $( Self::$Call { .. } => concat!(stringify!($interface), ".", stringify!($function)), )* )* }
+            }
+        }
+
+        /// The same for people and for files: names and values as the WIT spells them.
+        #[cfg(feature = "tool")]
+        impl Call {
+            /// Returns an answer to this call as JSON; none if it is no answer to it.
+            pub fn answer_shown(&self, answer: &[u8]) -> Option<ocf_agent_recording::Value> {
+                match self { $( $( Self::$Call { .. } => readable::shown::<$Answer>(answer), )* )* }
+            }
+
+            /// Returns the answer to this call that a file holds, as it crosses the seam.
+            ///
+            /// # Errors
+            /// What does not fit the type.
+            pub fn answer_read(&self, answer: &ocf_agent_recording::Value) -> Result<Vec<u8>, String> {
+                match self { $( $( Self::$Call { .. } => readable::read::<$Answer>(answer), )* )* }
             }
         }
 

@@ -179,8 +179,7 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
     if xml.len() > METADATA_BYTES {
         bail!("its metadata is larger than {} KiB", METADATA_BYTES >> 10);
     }
-    super::keep(&examined.component).context(LIB)?;
-    native::store(&examined.digest, &examined.native).context(super::CACHE)?;
+    keep(examined)?;
     let above = agent_path(agent);
     fs::create_dir_all(&above).with_context(|| above.display().to_string())?;
     super::make_listable(&above)?;
@@ -211,6 +210,15 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
     fs::rename(&new, &path).with_context(|| path.display().to_string())?;
     fs::File::open(&above)?.sync_all()?;
     Ok(number)
+}
+
+/// Keeps a component and its native code, without making a generation of it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn keep(examined: &Examined) -> Result<()> {
+    super::keep(&examined.component).context(LIB)?;
+    native::store(&examined.digest, &examined.native).context(super::CACHE)
 }
 
 /// Takes back a generation that was added and is not wanted. One that is current stays.

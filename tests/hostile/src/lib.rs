@@ -38,6 +38,9 @@ struct Hostile {
     /// Whether a daemon is started and stopped too
     #[parameter(default = false)]
     daemon: bool,
+    /// What only the operator and the plugin know
+    #[parameter(reloadable)]
+    password: Option<String>,
 }
 
 /// What can be done wrong.
@@ -83,6 +86,8 @@ enum Misdeed {
     Misuse,
     /// Change the notebook.
     Scribble,
+    /// Write the password down, as text and in a reason.
+    Tell,
     /// Ask the host without end.
     Ask,
     /// Claim that it worked, and do nothing.
@@ -247,6 +252,12 @@ impl Hostile {
             Misdeed::Ungranted => drop(SECRET.run()?),
             Misdeed::Misuse => drop(DAEMON.run()?),
             Misdeed::Scribble => state::set_text("scribble", "x")?,
+            Misdeed::Tell => {
+                let password = self.password.as_deref().unwrap_or_default();
+                state::set_text("told", &format!("it is {password}!"))?;
+                drop(STUCK.available_with(&[ocf_agent::slot("login", format!("me:{password}"))]));
+                return ocf_agent::fail(format!("{password} is {:?}", state::get_text("told")?));
+            }
             Misdeed::Ask => loop {
                 drop(state::get("nothing"));
             },
