@@ -11,18 +11,28 @@
     reason = "generated code"
 )]
 
+macro_rules! world_agent {
+    ($($more:tt)*) => {
+        wit_bindgen::generate!({
+            path: "../wit",
+            world: "agent",
+            pub_export_macro: true,
+            export_macro_name: "export_lifecycle",
+            default_bindings_module: "ocf_agent::bindings::agent",
+            additional_derives: [PartialEq, Eq $($more)*],
+            generate_all,
+            std_feature,
+        });
+    };
+}
+
 /// World `agent`: all imports, and the one export that everybody has.
 pub mod agent {
-    wit_bindgen::generate!({
-        path: "../wit",
-        world: "agent",
-        pub_export_macro: true,
-        export_macro_name: "export_lifecycle",
-        default_bindings_module: "ocf_agent::bindings::agent",
-        additional_derives: [PartialEq, Eq],
-        generate_all,
-        std_feature,
-    });
+    #[cfg(target_family = "wasm")]
+    world_agent!();
+    // As recordings show them.
+    #[cfg(not(target_family = "wasm"))]
+    world_agent!(, serde::Serialize, serde::Deserialize);
 }
 
 macro_rules! optional_export {

@@ -33,9 +33,16 @@
 //! assert_eq!(Web::read().start().unwrap_err().reason, "program daemon: not granted");
 //! ```
 //!
+//! What a real node answered can be recorded and replayed: [`replay`](fn@replay), [`Node::replay`].
+//!
 //! # Panics
 //! Every call panics if no [`Node`] is installed, and asking for a parameter that the agent does not declare does too.
 pub(crate) mod calls;
+pub(crate) mod replay;
+
+#[doc(hidden)]
+pub use replay::Exported;
+pub use replay::{replay, replayed};
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -77,6 +84,7 @@ pub struct Node {
     unavailable: BTreeSet<String>,
     lines: Vec<(Level, String)>,
     calls: Vec<String>,
+    recorded: Option<replay::Recorded>,
 }
 
 #[derive(Debug)]
@@ -123,6 +131,7 @@ impl Node {
             unavailable: BTreeSet::new(),
             lines: Vec::new(),
             calls: Vec::new(),
+            recorded: None,
         }
     }
 
@@ -289,6 +298,11 @@ impl Node {
     /// The canonical text of a parameter.
     fn canonical(&self, name: &str) -> Option<String> {
         let set = self.parameters.get(name).map(String::as_str);
+        if set.is_none()
+            && let Some(value) = self.recorded.as_ref().and_then(|recorded| recorded.parameters.get(name))
+        {
+            return Some(value.clone());
+        }
         let Some(declared) = self.declared else {
             let value = set.unwrap_or_else(|| panic!("parameter {name} is not set and no agent was read"));
             return Some(value.to_owned());

@@ -3,4 +3,6 @@
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::agent::ocf::agent::{clock, endpoint, instance, log, program, state};
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use crate::fake::calls::{clock, endpoint, instance, log, program, state};
+pub(crate) use crate::fake::calls::{clock, instance, log};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use crate::fake::replay::{endpoint, program, state};

@@ -343,6 +343,13 @@ macro_rules! agent {
                 validate: (), start: (), stop: (), monitor: $crate::Health
             } }
             $($($crate::__more! { $more $Agent Exports })+)?
+            #[cfg(not(target_family = "wasm"))]
+            impl $crate::fake::Exported for $Agent {
+                fn call(&self, export: &str) -> Option<$crate::Outcome<Option<$crate::Health>>> {
+                    let agent = self;
+                    $crate::__call!(lifecycle agent export)$($(.or_else(|| $crate::__call!($more agent export)))+)?
+                }
+            }
             ::core::assert!(
                 !$crate::generated::any_reloadable(<$Agent as $crate::Parameters>::DECLARED)
                     || $crate::generated::contains(&[$($(::core::stringify!($more)),+)?], "reload"),

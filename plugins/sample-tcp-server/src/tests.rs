@@ -76,6 +76,39 @@ fn tells_a_refusal_from_an_absence() {
     assert_eq!(SampleTcpServer::read().start().unwrap_err().kind, FailureKind::NotInstalled);
 }
 
+/// A monitor of a daemon that lived, as `ocf-wasm run ocf-wasm/sample-tcp-server monitor --record` wrote it.
+const RUNNING: &str = include_str!("running.json");
+
+#[test]
+fn says_of_a_real_node_what_it_said_there() {
+    fake::replay::<SampleTcpServer>(RUNNING);
+}
+
+#[test]
+fn says_something_else_where_a_node_answers_something_else() {
+    let changed = RUNNING.replace("\"running\",\n", "\"remains\",\n");
+    assert_ne!(changed, RUNNING);
+    Node::replay(&changed).install();
+    let failure = SampleTcpServer::read().monitor().unwrap_err();
+    assert_eq!(failure.reason, "daemon: the main process ended, processes left: 2");
+}
+
+#[test]
+#[should_panic(expected = "recording, export 1 (monitor), call 1\n  expected program.status {\"label\":\"daemon\"}")]
+fn notices_what_was_not_asked() {
+    fake::replay::<SampleTcpServer>(&RUNNING.replace("\"greeter\"", "\"daemon\""));
+}
+
+#[test]
+#[should_panic(expected = "endpoint.exchange")]
+fn notices_what_is_not_asked_any_more() {
+    Node::replay(RUNNING).install();
+    let agent = SampleTcpServer::read();
+    assert!(ocf_agent::instance::node() == "alpha" && u16::from(agent.port) == 5678);
+    super::GREETER.status().unwrap();
+    fake::replayed();
+}
+
 #[test]
 #[should_panic(expected = "parameter port: \"0\" does not fit type port")]
 fn has_no_port_zero() {
