@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -125,8 +126,17 @@ pub struct Recorder {
 
 impl Recorder {
     /// Begins to record an action, if the caller wants it.
+    #[inline]
     pub fn begin(request: &Request, action: Action, facts: &Facts, log: &Log) -> Self {
-        let Some(path) = &request.record else { return Self::default() };
+        match &request.record {
+            Some(path) => Self::begin_in(path, request, action, facts, log),
+            None => Self::default(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_in(path: &Path, request: &Request, action: Action, facts: &Facts, log: &Log) -> Self {
         let given = request.given.iter().chain(&facts.parameters);
         let given = given.filter(|(name, value)| is_secret(name) && !value.is_empty());
         let mut secrets: Vec<String> = given.map(|(_, value)| value.clone()).collect();
@@ -140,8 +150,9 @@ impl Recorder {
             log.warning(&format!("not recorded: {} cannot be written", path.display()));
         }
         let recorder = Self { file, secrets };
-        recorder.write_plain(|| {
-            Entry::Began(Box::new(Began {
+        if recorder.file.is_some() {
+            // In its names a secret may stand by chance: its values are masked.
+            let began = Entry::Began(Box::new(Began {
                 agent: request.agent.to_string(),
                 action: action.word().to_owned(),
                 probe: request.is_probe(),
@@ -153,23 +164,25 @@ impl Recorder {
                 notice: facts.notice.clone(),
                 migration: facts.migration.clone(),
                 remaining: facts.deadline.saturating_duration_since(Instant::now()),
-            }))
-        });
+            }));
+            recorder.append(encode(&began), &[]);
+        }
         recorder
     }
 
     /// Writes an entry, which is only made if anybody wants it.
+    #[inline]
     pub fn write(&self, entry: impl FnOnce() -> Entry) {
         if self.file.is_some() {
-            self.append(encode(&entry()), &self.secrets);
+            self.write_made(entry);
         }
     }
 
-    /// Writes an entry in whose names a secret may stand by chance, and whose values are masked.
-    fn write_plain(&self, entry: impl FnOnce() -> Entry) {
-        if self.file.is_some() {
-            self.append(encode(&entry()), &[]);
-        }
+    /// Kept apart from those who call it: nearly all actions are recorded by nobody, and pay for each page of code.
+    #[cold]
+    #[inline(never)]
+    fn write_made(&self, entry: impl FnOnce() -> Entry) {
+        self.append(encode(&entry()), &self.secrets);
     }
 
     /// Values without secrets.
