@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
 
 use regex_lite::Regex;
 use serde_json::Value;
@@ -212,15 +213,21 @@ fn when_the_endpoint_is_silent() {
         "tcp = { host = \"127.0.0.1\", port = { param = \"port\", port = {} } }",
         "tcp = { host = \"127.0.0.1\", port = SILENT }\ntimeout = \"100ms\"",
     );
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let silent = listener.local_addr().unwrap().port();
+    // He comes after the daemon: one that was there before is not taken for it.
+    let silent = free_port();
+    let listener = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, silent)).unwrap();
+        std::thread::sleep(Duration::from_secs(3));
+        drop(listener);
+    });
     let text = fs::read_to_string(server.host.policy_path(SERVER)).unwrap();
     server.host.policy(SERVER, &text.replace("SILENT", &silent.to_string()));
     let start = server.host.action(SERVER, "start").instance("web").with("port", server.port).timeout_ms(1500);
     let _ = start.is(1).says("no complete answer");
     let known = server.shows("endpoint-silent");
     assert_eq!(known["verdict"], "failed");
-    drop(listener);
+    listener.join().unwrap();
 }
 
 fn misdeed(host: &TestHost, action: &str, what: &str, place: &str, code: i32) {
