@@ -25,6 +25,7 @@ const PROMOTED: &str = "promoted";
 #[derive(Parameters)]
 #[agent(
     name = "test/broken",
+    check_level(10, timeout = "6s", interval = "1m"),
     start = "6s",
     stop = "6s",
     monitor = "6s",
@@ -66,8 +67,6 @@ enum Fault {
     MonitorByNotebook,
     /// A thorough monitor fails.
     MonitorDeepFails,
-    /// A more thorough monitor than it knows fails.
-    MonitorOnlyLevelTen,
     /// Monitor logs that all is well.
     MonitorChats,
     /// A probe never finds anything.
@@ -216,9 +215,6 @@ impl Agent for Broken {
             Fault::MonitorByNotebook => return health(),
             Fault::MonitorChats => log::info("all is well"),
             Fault::MonitorDeepFails if instance::check_level() > 0 => return fail("too deep"),
-            Fault::MonitorOnlyLevelTen if !matches!(instance::check_level(), 0 | 10) => {
-                return unimplemented("levels are 0 and 10");
-            }
             Fault::ProbeIsBlind if instance::is_probe() => return Ok(Health::NotRunning),
             Fault::ProbeNeedsLabel if COMMAND.available_with(&[slot("verb", "check")]) != Ok(true) => {
                 return fail("the command is not there");
