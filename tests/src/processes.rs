@@ -4,8 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "support of tests: a panic is the report")]
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::host::is_alive;
+
+/// How long a process may be between two programs.
+const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
 
 /// All processes but zombies, those of capsules included.
 pub fn all() -> impl Iterator<Item = i32> {
@@ -45,6 +49,36 @@ fn field(pid: i32, place: usize) -> Option<i32> {
 }
 
 fn has(pid: i32, file: &str, word: &str) -> bool {
-    let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    text.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+    let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    // While a process becomes another program, it has neither arguments nor an environment: that is no answer.
+    let limit = Instant::now() + BETWEEN_PROGRAMS;
+    while read("cmdline").is_empty() && is_of_a_program(pid) && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    read(file).split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+}
+
+/// Whether it lives and is no thread of the kernel, which never has arguments.
+fn is_of_a_program(pid: i32) -> bool {
+    const PF_KTHREAD: i32 = 0x0020_0000;
+    is_alive(pid) && field(pid, 9).is_some_and(|flags| flags & PF_KTHREAD == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_is_seen_while_it_becomes_another_program() {
+        for _ in 0..50 {
+            let mut child =
+                Command::new("/bin/sh").args(["-c", "exec /bin/sleep 0.1"]).env("MARK", "between").spawn().unwrap();
+            let pid = child.id().cast_signed();
+            let seen = (0..200).filter(|_| has_variable(pid, "MARK=between")).count();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(seen, 200);
+        }
+    }
 }
