@@ -318,6 +318,7 @@ impl Node {
             "integer" => canonical::integer(text).filter(within).map(|n| n.to_string()),
             "port" => canonical::port(text).map(|port| port.to_string()),
             "duration" => canonical::duration_ms(text).map(|ms| ms.to_string()),
+            "size" => canonical::size_bytes(text).map(|bytes| bytes.to_string()),
             "select" => declared.options.contains(&text).then(|| text.to_owned()),
             _ => Some(text.to_owned()),
         };

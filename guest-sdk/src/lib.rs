@@ -93,7 +93,7 @@ pub use error::{
     unimplemented,
 };
 pub use ocf_agent_macros::{Choice, Parameters, labels};
-pub use parameter::{Choice, Parameter, Parameters, Port};
+pub use parameter::{Choice, Parameter, Parameters, Port, Size};
 #[doc(hidden)]
 pub use parameter::{Declared, generated};
 pub use program::slot;

@@ -171,7 +171,7 @@ pub struct Declared {
 
 /// A type that a parameter can have.
 ///
-/// These are: `String`, `bool`, the integers up to 64 bits, [`Duration`], [`Port`], enums with `#[derive(Choice)]`,
+/// These are: `String`, `bool`, the integers up to 64 bits, [`Duration`], [`Size`], [`Port`], enums with `#[derive(Choice)]`,
 /// and `Option` of each for a parameter that may be missing.
 ///
 /// ```
@@ -181,10 +181,10 @@ pub struct Declared {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a parameter",
-    note = "use String, bool, an integer, Duration, Port, an enum with #[derive(Choice)], or an Option of one of them"
+    note = "use String, bool, an integer, Duration, Size, Port, an enum with #[derive(Choice)], or an Option of one of them"
 )]
 pub trait Parameter: Sized {
-    /// Reads the canonical text: `true`, `42`, milliseconds for a duration. None if it is something else.
+    /// Reads the canonical text: `true`, `42`, milliseconds for a duration, bytes for a size. None if it is something else.
     fn from_text(text: &str) -> Option<Self>;
 }
 
@@ -208,7 +208,7 @@ pub trait Parameter: Sized {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a parameter",
-    note = "use String, bool, an integer, Duration, Port, an enum with #[derive(Choice)], or an Option of one of them"
+    note = "use String, bool, an integer, Duration, Size, Port, an enum with #[derive(Choice)], or an Option of one of them"
 )]
 pub trait Choice: Parameter {
     /// The words, in the order of the variants.
@@ -289,6 +289,56 @@ impl fmt::Display for Port {
 }
 
 impl Parameter for Port {
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+/// An amount of bytes. Operators write `4096`, `64KiB`, `2GiB`.
+///
+/// ```
+/// use ocf_agent::Size;
+/// assert_eq!(Size::bytes(65_536).get(), 65_536);
+/// assert_eq!(Size::bytes(65_536).to_string(), "64KiB");
+/// assert_eq!(Size::bytes(1_000).to_string(), "1000B");
+/// assert!(Size::bytes(1 << 30) > Size::bytes(1 << 20));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Size(u64);
+
+impl Size {
+    /// So many bytes.
+    ///
+    /// ```
+    /// const DEFAULT: ocf_agent::Size = ocf_agent::Size::bytes(4096);
+    /// assert_eq!(DEFAULT.get(), 4096);
+    /// ```
+    pub const fn bytes(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The bytes.
+    ///
+    /// ```
+    /// assert_eq!(ocf_agent::Size::bytes(12).get(), 12);
+    /// ```
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Size {
+    /// With the largest unit that leaves nothing behind the point: as an operator can write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        let fitting = units.iter().find(|(_, bits)| self.0 != 0 && self.0.trailing_zeros() >= *bits);
+        let (unit, bits) = fitting.copied().unwrap_or(("B", 0));
+        write!(f, "{}{unit}", self.0 >> bits)
+    }
+}
+
+/// Bytes in decimal.
+impl Parameter for Size {
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
     }

@@ -3,6 +3,7 @@
 mod agent;
 mod choice;
 mod json;
+mod kind;
 mod labels;
 mod parameters;
 

@@ -9,7 +9,8 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Field, Fields, Lit, LitInt, LitStr, Result, Token, Type};
 
-use crate::{agent, canonical, json};
+use crate::kind::{Kind, canonical_default};
+use crate::{agent, json};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
@@ -71,52 +72,6 @@ fn check_secret(ident: &syn::Ident, attributes: &Attributes) -> Result<()> {
         return Err(Error::new_spanned(ident, "a secret cannot be unique: whoever compares values shows them"));
     }
     Ok(())
-}
-
-/// The types a parameter can have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Boolean,
-    /// With the limits of the Rust type, where the host's 64 signed bits do not imply them.
-    Integer(Option<i64>, Option<i64>),
-    Duration,
-    Port,
-    /// Something else: then it has to be a `Choice`, which the compiler checks.
-    Select,
-}
-
-impl Kind {
-    fn of(value_type: &Type) -> Self {
-        let Type::Path(path) = value_type else { return Self::Select };
-        let Some(last) = path.path.segments.last() else { return Self::Select };
-        match last.ident.to_string().as_str() {
-            "String" => Self::Text,
-            "bool" => Self::Boolean,
-            "i8" => Self::Integer(Some(i8::MIN.into()), Some(i8::MAX.into())),
-            "i16" => Self::Integer(Some(i16::MIN.into()), Some(i16::MAX.into())),
-            "i32" => Self::Integer(Some(i32::MIN.into()), Some(i32::MAX.into())),
-            "i64" => Self::Integer(None, None),
-            "u8" => Self::Integer(Some(0), Some(u8::MAX.into())),
-            "u16" => Self::Integer(Some(0), Some(u16::MAX.into())),
-            "u32" => Self::Integer(Some(0), Some(u32::MAX.into())),
-            "u64" => Self::Integer(Some(0), None),
-            "Duration" => Self::Duration,
-            "Port" => Self::Port,
-            _ => Self::Select,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Text => "string",
-            Self::Boolean => "boolean",
-            Self::Integer(..) => "integer",
-            Self::Duration => "duration",
-            Self::Port => "port",
-            Self::Select => "select",
-        }
-    }
 }
 
 /// `T` of `Option<T>`.
@@ -404,30 +359,6 @@ fn limit(
         }
         Some((n, _)) => Ok(Some(n)),
         None => Ok(own),
-    }
-}
-
-/// The default in canonical form; a duration stays as the operator would write it.
-fn canonical_default(
-    kind: Kind,
-    text: &str,
-    min: Option<i64>,
-    max: Option<i64>,
-) -> std::result::Result<String, &'static str> {
-    match kind {
-        Kind::Text | Kind::Select => Ok(text.to_owned()),
-        Kind::Boolean => canonical::boolean(text).map(|b| b.to_string()).ok_or("the default is neither true nor false"),
-        Kind::Integer(..) => {
-            let number = canonical::integer(text).ok_or("the default is not an integer")?;
-            if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
-                return Err("the default is outside of what the type, min and max allow");
-            }
-            Ok(number.to_string())
-        }
-        Kind::Duration => canonical::duration_ms(text)
-            .map(|_| text.to_owned())
-            .ok_or("the default is not a time: a number and ms, s, m or h, such as \"10s\""),
-        Kind::Port => canonical::port(text).map(|port| port.to_string()).ok_or("the default is not a port, 1-65535"),
     }
 }
 

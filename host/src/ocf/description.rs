@@ -162,6 +162,8 @@ pub enum Kind {
     Boolean,
     /// A span of time, such as `90`, `90s`, `2min`.
     Duration,
+    /// An amount of bytes, such as `4096`, `64KiB`, `2GiB`.
+    Size,
     /// A TCP or UDP port, 1-65,535.
     Port,
     /// One of these.

@@ -80,7 +80,7 @@ fn write_parameter(xml: &mut Xml, parameter: &Parameter, all: &[Parameter], prof
                 Kind::Integer { .. } | Kind::Port => "integer",
                 Kind::Boolean => "boolean",
                 Kind::Select(_) if profile == Profile::V1_1 => "select",
-                Kind::Text | Kind::Duration | Kind::Select(_) => "string",
+                Kind::Text | Kind::Duration | Kind::Size | Kind::Select(_) => "string",
             },
         ));
         if let Some(default) = &parameter.default {

@@ -48,7 +48,7 @@ pub fn check(
     Ok(values)
 }
 
-/// Returns the canonical form: `true`/`false`, decimal numbers, durations in milliseconds, text as it is.
+/// Returns the canonical form: `true`/`false`, decimal numbers, durations in milliseconds, sizes in bytes, text as it is.
 fn canonical(parameter: &Parameter, value: &str) -> Result<String, Wrong> {
     let wrong = |what: &str| {
         let shown = if parameter.is_secret() { "its value" } else { value };
@@ -67,6 +67,9 @@ fn canonical(parameter: &Parameter, value: &str) -> Result<String, Wrong> {
         Kind::Boolean => boolean(value).map(|b| b.to_string()).ok_or_else(|| wrong("true or false")),
         Kind::Duration => {
             duration_ms(value).map(|ms| ms.to_string()).ok_or_else(|| wrong("a duration such as 90s or 2min"))
+        }
+        Kind::Size => {
+            size_bytes(value).map(|bytes| bytes.to_string()).ok_or_else(|| wrong("a size such as 4096, 64KiB or 2GiB"))
         }
         Kind::Port => match value.parse::<u16>() {
             Ok(port) if port > 0 => Ok(port.to_string()),
@@ -98,6 +101,22 @@ pub fn duration_ms(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// Reads an amount of bytes: a decimal number and `B`, `KiB`, `MiB`, `GiB` or `TiB`, bytes without a unit. Not `K` or
+/// `MB`, which mean 1,000 to some and 1,024 to others. At most what fits into 63 bits.
+pub fn size_bytes(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).filter(|bytes| i64::try_from(*bytes).is_ok())
 }
 
 #[cfg(test)]
@@ -139,6 +158,8 @@ mod tests {
     fn values_become_canonical() {
         assert_eq!(checked(Kind::Boolean, "ja"), Ok(Some("true".into())));
         assert_eq!(checked(Kind::Duration, "2min"), Ok(Some("120000".into())));
+        assert_eq!(checked(Kind::Size, "64KiB"), Ok(Some("65536".into())));
+        assert_eq!(checked(Kind::Size, "0"), Ok(Some("0".into())));
         assert_eq!(checked(Kind::Integer { min: None, max: None }, "007"), Ok(Some("7".into())));
         assert_eq!(checked(Kind::Port, "080"), Ok(Some("80".into())));
         assert_eq!(checked(Kind::Text, ""), Ok(Some(String::new())));
@@ -151,10 +172,35 @@ mod tests {
             (Kind::Port, "0", "parameter p: 0 is not a port, 1-65535"),
             (Kind::Port, "65536", "parameter p: 65536 is not a port, 1-65535"),
             (Kind::Integer { min: Some(1), max: Some(3) }, "4", "parameter p: 4 is not between 1 and 3"),
+            (Kind::Size, "64MB", "parameter p: 64MB is not a size such as 4096, 64KiB or 2GiB"),
+            (Kind::Size, "8388608TiB", "parameter p: 8388608TiB is not a size such as 4096, 64KiB or 2GiB"),
             (Kind::Boolean, "maybe", "parameter p: maybe is not true or false"),
             (Kind::Select(vec!["a".into(), "b".into()]), "c", "parameter p: c is not one of a, b"),
         ] {
             assert_eq!(checked(kind, value), Err(Wrong(says.into())));
+        }
+    }
+
+    /// What the fakes of the SDK, and its macros, read values with.
+    mod of_the_sdk {
+        include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk/src/canonical.rs"));
+    }
+
+    #[test]
+    fn the_sdk_reads_as_the_host_does() {
+        let numbers = ["", "0", "1", "007", "-1", "90", "65535", "65536", "8388607", "8388608", "18446744073709551615"];
+        let units =
+            ["", "ms", "msec", "s", " s", "sec", "m", "min", "h", "hr", "d", "B", "K", "KiB", "MiB", "GiB", "TiB"];
+        let words = "true TRUE True tRUE yes YES Yes ja on ON 1 false FALSE False no NO nein off OFF Off maybe";
+        let texts = numbers.iter().flat_map(|n| units.iter().map(move |u| format!("{n}{u}")));
+        for text in texts.chain(words.split(' ').map(str::to_owned)) {
+            assert_eq!(of_the_sdk::boolean(&text), boolean(&text), "{text}");
+            assert_eq!(of_the_sdk::duration_ms(&text), duration_ms(&text), "{text}");
+            assert_eq!(of_the_sdk::size_bytes(&text), size_bytes(&text), "{text}");
+            let is = |kind| checked(kind, &text).ok().flatten();
+            assert_eq!(of_the_sdk::port(&text).map(|n| n.to_string()), is(Kind::Port), "{text}");
+            let integer = is(Kind::Integer { min: None, max: None });
+            assert_eq!(of_the_sdk::integer(&text).map(|n| n.to_string()), integer, "{text}");
         }
     }
 

@@ -337,14 +337,9 @@ fn duration(value: &Value<'_, '_>) -> Read<u64> {
 
 fn memory(value: &Value<'_, '_>) -> Read<usize> {
     let text = value.string()?;
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let factor = match &text[split..] {
-        "KiB" => Some(1024),
-        "MiB" => Some(1024 * 1024),
-        "GiB" => Some(1024 * 1024 * 1024),
-        _ => None,
-    };
-    match text[..split].parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f)) {
+    // A number without a unit is a megabyte too few more often than it is meant.
+    let has_unit = text.ends_with("iB");
+    match crate::ocf::parameter::size_bytes(text).filter(|_| has_unit) {
         Some(bytes) if bytes > 0 && bytes <= MEMORY_BYTES_MAX => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
         _ => Err(value.wrong(&Mistake::Size)),
     }

@@ -164,6 +164,7 @@ fn parameter_of(note: ParameterNote) -> Result<Parameter> {
         "integer" => Kind::Integer { min: note.min, max: note.max },
         "boolean" => Kind::Boolean,
         "duration" => Kind::Duration,
+        "size" => Kind::Size,
         "port" => Kind::Port,
         "select" => Kind::Select(note.options),
         other => bail!("parameter {name}: type `{other}` is not known"),

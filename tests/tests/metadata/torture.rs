@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ocf_agent::{Choice, Parameters, Port};
+use ocf_agent::{Choice, Parameters, Port, Size};
 
 /// Tests <readers> of metadata & "their" parsers
 ///
@@ -66,6 +66,9 @@ pub(crate) struct Torture {
     /// How long to wait
     #[parameter(default = "90s", reloadable)]
     patience: Duration,
+    /// How much it keeps
+    #[parameter(default = "64MiB", reloadable)]
+    cache: Size,
     /// How much it writes into its log
     #[parameter(default = "quiet", reloadable)]
     verbosity: Verbosity,

@@ -41,6 +41,7 @@ pub(super) fn nonsense(kind: &Kind) -> Option<String> {
         Kind::Integer { .. } => Some("many".to_owned()),
         Kind::Boolean => Some("perhaps".to_owned()),
         Kind::Duration => Some("soon".to_owned()),
+        Kind::Size => Some("big".to_owned()),
         Kind::Port => Some("65536".to_owned()),
         Kind::Select(options) => Some(format!("{}-not", options.concat())),
     }
@@ -58,6 +59,7 @@ pub(super) fn another(kind: &Kind, now: Option<&str>) -> Option<String> {
         }
         Kind::Boolean => Some(["true", "false"].map(str::to_owned)).into_iter().flatten().find(differs),
         Kind::Duration => Some(["2s", "1s"].map(str::to_owned)).into_iter().flatten().find(differs),
+        Kind::Size => Some(["2MiB", "1MiB"].map(str::to_owned)).into_iter().flatten().find(differs),
         Kind::Port => {
             let port: u16 = now.and_then(|now| now.parse().ok()).unwrap_or(0);
             Some(port.checked_add(1).unwrap_or(port - 1).to_string())

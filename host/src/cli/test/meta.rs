@@ -10,7 +10,7 @@ use super::{Check, Finding, Not};
 use crate::ocf::Action;
 use crate::ocf::description::Kind;
 use crate::ocf::outcome::Exit::{Success, Unimplemented};
-use crate::ocf::parameter::{boolean, duration_ms};
+use crate::ocf::parameter::{boolean, duration_ms, size_bytes};
 
 pub(super) const CHECKS: [Check; 8] = [
     Check {
@@ -71,7 +71,7 @@ pub(super) const CHECKS: [Check; 8] = [
         name: "defaults",
         what: "defaults are written as they are read, and only what is optional has one",
         source: "pcs shows the default; `007` and `yes` make an operator wonder",
-        advice: "write defaults as numbers, true or false, and durations such as 90s",
+        advice: "write defaults as numbers, true or false, and times such as 90s, sizes such as 2GiB",
         run: defaults,
     },
     Check {
@@ -206,6 +206,7 @@ fn defaults(node: &mut Node) -> Finding {
             Kind::Integer { .. } | Kind::Port => default.parse::<i64>().ok().map(|number| number.to_string()),
             Kind::Boolean => boolean(default).map(|is| is.to_string()),
             Kind::Duration => duration_ms(default).map(|_| default.clone()),
+            Kind::Size => size_bytes(default).map(|_| default.clone()),
         };
         if canonical.as_ref() != Some(default) {
             let canonical = canonical.unwrap_or_else(|| "something of its type".to_owned());

@@ -60,6 +60,7 @@ fn values(kind: &Kind, said: &str) -> Option<String> {
             }
         }
         Kind::Duration => Some("A number and ms, s, min or h; seconds without a unit.".to_owned()),
+        Kind::Size => Some("A number and KiB, MiB, GiB or TiB; bytes without a unit.".to_owned()),
         Kind::Select(options) if !options.iter().all(|option| is_said(said, option)) => {
             Some(format!("One of {}.", options.join(", ")))
         }
