@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use regex_lite::{Captures, Regex};
 
+use crate::command::finish_within;
 use crate::host::dist;
-use crate::process::finish_within;
 use crate::source::checkout;
 
 /// A fenced block.

@@ -24,19 +24,20 @@
 //! tools of `util-linux`; [`available`] says what is missing. The other side of the talk is the program
 //! `executor-client` of this crate, which Cargo builds for integration tests.
 
+mod board;
 pub mod protocol;
 
 pub use protocol::{Event, Status};
 
 use anyhow::{Context as _, bail};
-use protocol::{Line, Numbered, Plan, Request};
+use board::Board;
+use protocol::{Numbered, Plan, Request};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// The executor, where Debian puts it.
@@ -380,71 +381,5 @@ impl Keeper {
         drop(self.child.kill());
         self.bury();
         error
-    }
-}
-
-/// Where the reading thread posts what the capsule says.
-#[derive(Debug, Default)]
-struct Board {
-    seen: Mutex<Seen>,
-    news: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    pid: Option<i32>,
-    ready: bool,
-    replies: HashMap<u64, Result<i32, String>>,
-    /// Each event, and whether a wait has returned it.
-    events: Vec<(Event, bool)>,
-    /// Why nothing more will come.
-    ended: Option<String>,
-}
-
-impl Seen {
-    fn take(&mut self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
-        let (event, taken) = self.events.iter_mut().find(|(event, taken)| !taken && wanted(event))?;
-        *taken = true;
-        Some(event.clone())
-    }
-}
-
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn post(&self, line: Line) {
-        let mut seen = self.lock();
-        match line {
-            Line::Capsule { pid } => seen.pid = Some(pid),
-            Line::Ready => seen.ready = true,
-            Line::Reply { id, outcome } => drop(seen.replies.insert(id, outcome)),
-            Line::Event(event) => seen.events.push((event, false)),
-        }
-        self.news.notify_all();
-    }
-
-    fn close(&self, why: &str) {
-        self.lock().ended = Some(format!("the capsule ended: {why}"));
-        self.news.notify_all();
-    }
-
-    fn wait<T>(&self, within: Duration, what: &str, mut look: impl FnMut(&mut Seen) -> Option<T>) -> anyhow::Result<T> {
-        let limit = Instant::now() + within;
-        let mut seen = self.lock();
-        loop {
-            if let Some(found) = look(&mut seen) {
-                return Ok(found);
-            }
-            if let Some(ended) = &seen.ended {
-                bail!("waiting for {what}: {ended}");
-            }
-            let left = limit.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                bail!("waiting for {what}: nothing within {within:?}");
-            }
-            seen = self.news.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
     }
 }

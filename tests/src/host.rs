@@ -21,64 +21,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-pub use crate::process::{REASON, REASON_BYTES, Ran, command_line, finish, is_alive, kill, until};
-
-/// The tree that `cargo xtask dist` lays out.
-pub fn dist() -> PathBuf {
-    let dist = std::env::var_os("OCF_WASM_DIST")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist"), PathBuf::from);
-    assert!(
-        dist.join("usr/bin/ocf-wasm").exists(),
-        "{} has no usr/bin/ocf-wasm: run `cargo xtask dist` first, or name the tree in OCF_WASM_DIST",
-        dist.display()
-    );
-    dist.canonicalize().unwrap()
-}
-
-/// A component of the tree, by the name of its plugin.
-pub fn plugin(name: &str) -> PathBuf {
-    dist().join(format!("usr/share/ocf-wasm/plugins/{name}/{name}.wasm"))
-}
-
-/// The names of the plugins of the tree.
-pub fn plugins() -> Vec<String> {
-    let entries = fs::read_dir(dist().join("usr/share/ocf-wasm/plugins")).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// The policy that comes with a plugin.
-pub fn policy_of(name: &str) -> String {
-    let path = dist().join(format!("usr/share/ocf-wasm/plugins/{name}/policy.toml"));
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The component that misbehaves.
-pub fn hostile() -> PathBuf {
-    let file = std::env::var_os("OCF_WASM_HOSTILE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/guest/hostile_guest.wasm"),
-        PathBuf::from,
-    );
-    assert!(
-        file.exists(),
-        "{} is missing: run `cargo build --package hostile-guest --profile guest --target wasm32-wasip2` first, or \
-         name the file in OCF_WASM_HOSTILE",
-        file.display()
-    );
-    file.canonicalize().unwrap()
-}
-
-/// The component with one mistake of an author at a time.
-pub fn broken() -> PathBuf {
-    let file = hostile().with_file_name("broken_guest.wasm");
-    assert!(
-        file.exists(),
-        "{} is missing: run `cargo build --package broken-guest --profile guest --target wasm32-wasip2` first",
-        file.display()
-    );
-    file
-}
+pub use crate::built::{HOSTILE_POLICY, broken, dist, hostile, plugin, plugins, policy_of, variant_of};
+pub use crate::command::{REASON, REASON_BYTES, Ran, finish, until};
+pub use crate::processes::{command_line, is_alive, kill};
 
 /// Whether this is root. Says aloud what is skipped if not; in CI that is a failure.
 pub fn is_root() -> bool {
@@ -106,16 +51,6 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
-}
-
-/// A component that does the same and has another digest.
-pub fn variant_of(component: &Path, mark: u8, into: &Path) -> PathBuf {
-    let mut bytes = fs::read(component).unwrap();
-    // A custom section: id, size, length of the name, name, content.
-    bytes.extend([0, 6, 4, b'm', b'a', b'r', b'k', mark]);
-    let file = into.join(format!("variant-{mark}.wasm"));
-    fs::write(&file, bytes).unwrap();
-    file
 }
 
 /// A private root with what a test installed into it.
@@ -171,6 +106,12 @@ impl TestHost {
     pub fn install(&self, name: &str) {
         self.policy(&format!("ocf-wasm/{name}"), &policy_of(name));
         self.add(&plugin(name), &[]);
+    }
+
+    /// Installs the component that misbehaves, with [`HOSTILE_POLICY`].
+    pub fn install_hostile(&self) {
+        self.policy("test/hostile", HOSTILE_POLICY);
+        self.add(&hostile(), &[]);
     }
 
     /// Installs a component, with further arguments, and expects that to work.

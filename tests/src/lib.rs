@@ -1,10 +1,11 @@
 //! What the tests share: rooms in which the binaries meet the real Pacemaker, private roots to try them in, and the
 //! checkout as text.
 
+pub mod built;
+pub mod command;
 pub mod document;
 pub mod executor;
 pub mod host;
 pub mod node;
-pub mod process;
 pub mod processes;
 pub mod source;

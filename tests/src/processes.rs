@@ -1,15 +1,36 @@
 //! Processes, as anybody on the machine sees them: found by what stands in their environment or among their arguments,
-//! whatever the host under test believes of them.
+//! whatever the host under test believes of them; and ended.
 
 #![allow(clippy::unwrap_used, reason = "support of tests: a panic is the report")]
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-use crate::host::is_alive;
 
 /// How long a process may be between two programs.
 const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
+
+/// The command line of a process, its words separated by blanks; empty if it is gone.
+pub fn command_line(pid: i32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
+}
+
+/// Whether a process lives; a zombie does not.
+pub fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Sends a signal, such as `-KILL`, and waits until a killed process is gone.
+pub fn kill(pid: i32, signal: &str) {
+    assert!(pid > 1);
+    Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    let limit = Instant::now() + Duration::from_secs(5);
+    while signal == "-KILL" && is_alive(pid) && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// All processes but zombies, those of capsules included.
 pub fn all() -> impl Iterator<Item = i32> {
@@ -67,7 +88,6 @@ fn is_of_a_program(pid: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
     #[test]
     fn a_process_is_seen_while_it_becomes_another_program() {

@@ -13,8 +13,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ocf_wasm_tests::command::finish_within;
 use ocf_wasm_tests::host::{Ran, TestHost, broken, dist, free_port, is_alive, is_root, plugin};
-use ocf_wasm_tests::process::finish_within;
 use ocf_wasm_tests::processes;
 use ocf_wasm_tests::source::checkout;
 use serde_json::Value;

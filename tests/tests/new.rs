@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use ocf_wasm_tests::command::finish_within;
 use ocf_wasm_tests::host::{Ran, TestHost, dist, is_root};
-use ocf_wasm_tests::process::finish_within;
 use ocf_wasm_tests::source::checkout;
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Processes seen from outside: commands run to their end, what they said, and who lives.
+//! Commands run to their end and what they said, and waiting for what takes its time.
 
 #![allow(clippy::unwrap_used, reason = "support of tests: a panic is the report")]
 
@@ -121,28 +121,6 @@ pub fn finish_within(command: &mut Command, limit: Duration) -> Ran {
         _ => stderr,
     };
     Ran { what, code, stdout: text(&out), stderr, took }
-}
-
-/// The command line of a process, its words separated by blanks; empty if it is gone.
-pub fn command_line(pid: i32) -> String {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
-}
-
-/// Whether a process lives; a zombie does not.
-pub fn is_alive(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
-}
-
-/// Sends a signal, such as `-KILL`, and waits until a killed process is gone.
-pub fn kill(pid: i32, signal: &str) {
-    assert!(pid > 1);
-    Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
-    let limit = Instant::now() + Duration::from_secs(5);
-    while signal == "-KILL" && is_alive(pid) && Instant::now() < limit {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Asks again and again, for at most ten seconds.
