@@ -6,26 +6,15 @@
 use std::fs;
 use std::time::Duration;
 
-use ocf_wasm_tests::host::{Action, Ran, TestHost, hostile, is_alive};
+use ocf_wasm_tests::host::{Action, HOSTILE_POLICY, Ran, TestHost, is_alive};
 
 const AGENT: &str = "test/hostile";
 /// The caller's patience.
 const TIMEOUT_MS: u32 = 1_500;
 
-/// A daemon of the machine that does nothing.
-const POLICY: &str = r#"
-format = 1
-[program.daemon]
-program  = "/usr/bin/sleep"
-argv     = ["1000"]
-lifetime = "instance"
-user     = "nobody"
-"#;
-
 fn host() -> TestHost {
     let host = TestHost::new();
-    host.policy(AGENT, POLICY);
-    host.add(&hostile(), &[]);
+    host.install_hostile();
     host
 }
 
@@ -163,7 +152,7 @@ fn in_stop_with_a_last_resort() {
         |label: &str, argv: &str| format!("[program.{label}]\n{argv}\nlifetime = \"action\"\nuser = \"root\"\n");
     let gone = |status: u8| {
         [
-            POLICY,
+            HOSTILE_POLICY,
             &program("remove", &format!("program = \"/usr/bin/rm\"\nargv = [\"-f\", \"{}\"]", flag.display())),
             &program("look", &format!("program = \"/usr/bin/test\"\nargv = [\"-e\", \"{}\"]", flag.display())),
             &format!("[stop]\nlast-resort = [\"remove\"]\ngone-when = {{ run = \"look\", exit = [{status}] }}\n"),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ocf_wasm_tests::executor::Event;
-use ocf_wasm_tests::host::{TestHost, hostile, kill, until};
+use ocf_wasm_tests::host::{TestHost, kill, until};
 use ocf_wasm_tests::node::{Node, SOON, done, room};
 use ocf_wasm_tests::processes;
 
@@ -18,23 +18,6 @@ const SHORT_MS: u32 = 2500;
 const LONG_MS: u32 = 20_000;
 /// In ticks: more than a plugin computes that does what it should, by far.
 const LONG: i32 = 5;
-
-/// A daemon, and a program that an action would wait for; both say of which instance they are.
-const POLICY: &str = r#"
-format = 1
-[program.daemon]
-program     = "/usr/bin/sleep"
-argv        = ["1000"]
-lifetime    = "instance"
-user        = "nobody"
-environment = { DAEMON_OF = { fact = "instance" } }
-[program.stuck]
-program     = "/usr/bin/sleep"
-argv        = ["1001"]
-lifetime    = "action"
-user        = "nobody"
-environment = { STUCK_OF = { fact = "instance" } }
-"#;
 
 /// The exports: the action that calls each, its name to the plugin and in reasons, and the exit status of the action if
 /// the export does not do its part.
@@ -205,8 +188,7 @@ fn in_every_export(misdeeds: &[Misdeed], at_a_time: usize) {
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let host = TestHost::new();
-    host.policy("test/hostile", POLICY);
-    host.add(&hostile(), &[]);
+    host.install_hostile();
     let node = Node::new(host);
     let cells: Vec<_> =
         EXPORTS.iter().flat_map(|export| misdeeds.iter().map(move |misdeed| (misdeed, export))).collect();

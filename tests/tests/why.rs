@@ -12,15 +12,13 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use ocf_wasm_tests::document::constant;
-use ocf_wasm_tests::host::{TestHost, free_port, hostile, is_root, kill, plugin, policy_of, until, variant_of};
+use ocf_wasm_tests::host::{TestHost, free_port, is_root, kill, plugin, policy_of, until, variant_of};
 use ocf_wasm_tests::source::checkout;
 
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
 /// No number that is shown.
 const NO_PORT: u16 = 65_531;
 const HOSTILE: &str = "test/hostile";
-const HOSTILE_POLICY: &str = "format = 1\n[program.daemon]\nprogram  = \"/usr/bin/sleep\"\nargv     = [\"1000\"]\n\
-                              lifetime = \"instance\"\nuser     = \"nobody\"\n";
 
 /// What varies beyond what varies in documents: digests and ports.
 fn same(text: &str, port: u16) -> String {
@@ -238,8 +236,7 @@ fn misdeed(host: &TestHost, action: &str, what: &str, place: &str, code: i32) {
 
 fn hostile_host() -> TestHost {
     let host = TestHost::new();
-    host.policy(HOSTILE, HOSTILE_POLICY);
-    host.add(&hostile(), &[]);
+    host.install_hostile();
     host
 }
 

@@ -61,70 +61,80 @@ fn is_as_kept(name: &str, now: &str, wrong: &mut Vec<String>) {
     }
 }
 
-#[test]
-fn every_schema_takes_what_it_can_know() {
+/// One document of one agent, on a node where it is installed.
+struct Shown<'a> {
+    node: &'a Node,
+    agent: &'a str,
+    profile: &'a str,
+    xml: String,
+}
+
+/// Lets a judge say what is wrong with each agent's document in each profile. False if that cannot be told here.
+fn judged(mut judge: impl FnMut(&Shown<'_>, &mut Vec<String>)) -> bool {
     if !room() || !are_here() {
-        return;
+        return false;
     }
     let mut wrong = Vec::new();
     for profile in PROFILES {
         let (node, agents) = node(profile);
         for agent in &agents {
             let xml = document(&node.host, agent);
-            let refused: Vec<Schema> = SCHEMAS.into_iter().filter(|schema| schema.judge(&xml).is_some()).collect();
-            // What came after them, or not at all: `reload-agent` and `select` for the DTD, attributes for the others.
-            let has = |words: &[&str]| words.iter().any(|word| xml.contains(word));
-            let newer = [" reloadable=", " unique-group=", "<deprecated>"];
-            let mut expected = Vec::new();
-            if profile == "1.1" {
-                let is_newer = has(&newer);
-                expected.extend((is_newer || has(&["\"reload-agent\"", "\"select\""])).then_some(Schema::Dtd));
-                expected.extend(is_newer.then_some(Schema::ResourceAgents));
-                expected.extend(is_newer.then_some(Schema::Pcs10));
-            }
-            if refused != expected {
-                let why: Vec<_> = refused.iter().map(|schema| (schema, schema.judge(&xml))).collect();
-                wrong.push(format!("{agent} {profile}: expected {expected:?}, refused by {why:#?}\n{xml}"));
-            }
-            if agent == TORTURE {
-                assert_eq!(has(&newer), profile == "1.1", "{xml}");
-            }
+            judge(&Shown { node: &node, agent, profile, xml }, &mut wrong);
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    true
+}
+
+#[test]
+fn every_schema_takes_what_it_can_know() {
+    judged(|&Shown { agent, profile, ref xml, .. }, wrong| {
+        let refused: Vec<Schema> = SCHEMAS.into_iter().filter(|schema| schema.judge(xml).is_some()).collect();
+        // What came after them, or not at all: `reload-agent` and `select` for the DTD, attributes for the others.
+        let has = |words: &[&str]| words.iter().any(|word| xml.contains(word));
+        let newer = [" reloadable=", " unique-group=", "<deprecated>"];
+        let mut expected = Vec::new();
+        if profile == "1.1" {
+            let is_newer = has(&newer);
+            expected.extend((is_newer || has(&["\"reload-agent\"", "\"select\""])).then_some(Schema::Dtd));
+            expected.extend(is_newer.then_some(Schema::ResourceAgents));
+            expected.extend(is_newer.then_some(Schema::Pcs10));
+        }
+        if refused != expected {
+            let why: Vec<_> = refused.iter().map(|schema| (schema, schema.judge(xml))).collect();
+            wrong.push(format!("{agent} {profile}: expected {expected:?}, refused by {why:#?}\n{xml}"));
+        }
+        if agent == TORTURE {
+            assert_eq!(has(&newer), profile == "1.1", "{xml}");
+        }
+    });
 }
 
 #[test]
 fn every_program_shows_it_as_it_was_kept() {
-    if !room() || !are_here() {
+    let is_told = judged(|&Shown { node, agent, profile, ref xml }, wrong| {
+        // Pacemaker hands it on as it came, but for the end of the last line.
+        let handed_on = Program::CrmResource.shows(node, agent).unwrap();
+        assert_eq!(handed_on.trim_end(), xml.trim_end());
+        assert_eq!(Program::Xmllint.shows(node, agent), Ok(String::new()));
+        let name = agent.split('/').next_back().unwrap();
+        if agent == TORTURE {
+            is_as_kept(&format!("{name}-{profile}.xml"), xml, wrong);
+        } else if profile == "1.0" {
+            // Shown once, in the profile that is installed if nobody says anything.
+            for program in [Program::Crm, Program::Pcs] {
+                assert_ne!(program.shows(node, agent).unwrap(), "", "{program:?}");
+            }
+            return;
+        }
+        for (program, end) in [(Program::Crm, "crm"), (Program::Pcs, "pcs")] {
+            let shown = program.shows(node, agent).unwrap_or_else(|why| panic!("{program:?} {agent}: {why}"));
+            is_as_kept(&format!("{name}-{profile}.{end}.txt"), &shown, wrong);
+        }
+    });
+    if !is_told {
         return;
     }
-    let mut wrong = Vec::new();
-    for profile in PROFILES {
-        let (node, agents) = node(profile);
-        for agent in &agents {
-            let xml = document(&node.host, agent);
-            // Pacemaker hands it on as it came, but for the end of the last line.
-            let handed_on = Program::CrmResource.shows(&node, agent).unwrap();
-            assert_eq!(handed_on.trim_end(), xml.trim_end());
-            assert_eq!(Program::Xmllint.shows(&node, agent), Ok(String::new()));
-            let name = agent.split('/').next_back().unwrap();
-            if agent == TORTURE {
-                is_as_kept(&format!("{name}-{profile}.xml"), &xml, &mut wrong);
-            } else if profile == "1.0" {
-                // Shown once, in the profile that is installed if nobody says anything.
-                for program in [Program::Crm, Program::Pcs] {
-                    assert_ne!(program.shows(&node, agent).unwrap(), "", "{program:?}");
-                }
-                continue;
-            }
-            for (program, end) in [(Program::Crm, "crm"), (Program::Pcs, "pcs")] {
-                let shown = program.shows(&node, agent).unwrap_or_else(|why| panic!("{program:?} {agent}: {why}"));
-                is_as_kept(&format!("{name}-{profile}.{end}.txt"), &shown, &mut wrong);
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     // Nothing is kept of what is gone.
     let mut known: Vec<String> = plugins().iter().map(|name| format!("{name}-1.1.")).collect();
     known.extend(["torture-1.0.", "torture-1.1.", "ocf-1.1."].map(str::to_owned));
