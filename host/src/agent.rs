@@ -2,6 +2,7 @@
 //! record, which plan, the contract, what is written down.
 
 mod printed;
+mod validate;
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     let log = Log::of(&request.agent.kind, request.instance.as_deref(), request.log.clone());
     let is_root = nix::unistd::geteuid().is_root();
     if action == Action::ValidateAll {
-        return validate_all(request, &log, start, is_root);
+        return validate::validate_all(request, &log, start, is_root);
     }
     if !is_root {
         return Outcome::because(Exit::Permission, &format!("{} needs root", action.word()));
@@ -374,42 +375,6 @@ fn is_exported(action: Action, plan: &Plan) -> bool {
         | Action::MetaData
         | Action::Usage
         | Action::Methods => true,
-    }
-}
-
-/// Checks parameters: without root and below level 10 by the metadata alone, else with the plugin too.
-fn validate_all(request: &Request, log: &Log, start: Instant, is_root: bool) -> Outcome {
-    let deadline = deadline(request, Action::ValidateAll, start);
-    let (number, generation) = match plan::installed(&request.agent) {
-        Ok(found) => found,
-        Err(refusal) => return plan::answer(&refusal, request, false, log),
-    };
-    if !is_root {
-        return match plan::parameters(&generation.description, request, log) {
-            Ok(_) => Outcome::of(Exit::Success),
-            Err(refusal) => plan::answer(&refusal, request, false, log),
-        };
-    }
-    let is_deep = request.check_level >= 10;
-    let plan = match plan::of(number, &generation, request, log, deadline.plugin) {
-        Ok(plan) => plan,
-        Err(refusal) if is_deep || matches!(refusal, Refusal::Parameters(_)) => {
-            return plan::answer(&refusal, request, false, log);
-        }
-        // Below level 10 no policy is needed; a plugin that cannot be loaded will say so at its start.
-        Err(_) => return Outcome::of(Exit::Success),
-    };
-    let instance = request.instance.as_deref().unwrap_or("default");
-    arm(request, Action::ValidateAll, &deadline);
-    let policy = if is_deep { plan.policy } else { Policy::default() };
-    let plan = Plan { policy, ..plan };
-    let directory = Directory::of(&request.agent, instance);
-    let action = Action::ValidateAll;
-    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, start };
-    let record = Record { parameters: plan.parameters.clone(), ..Record::new(instance, State::Stopped) };
-    match invocation.session(record, &plan) {
-        Ok(mut session) => invocation.contract(&mut session, &plan),
-        Err(_) => Outcome::of(Exit::Success),
     }
 }
 

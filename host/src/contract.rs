@@ -12,10 +12,15 @@
 //!   A failed stop fences the node, so everything is tried first. 7 is never an exit of stop.
 //! * An unimplemented recurring monitor (3) would mean no recovery at all, so monitor never answers it.
 
+mod ask;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::ask::{
+    FAILED_PROMOTED, FIRST_PAUSE, Failed, LEVEL_0, Seen, ask, exit_of, exit_of_failure, look, spoiled, wait, wait_for,
+};
 use crate::instance::State;
 use crate::ocf::Action;
 use crate::ocf::outcome::{Exit, Outcome};
@@ -70,12 +75,6 @@ pub trait Resource {
     /// Logs an error that is no exit reason.
     fn error(&mut self, text: &str);
 }
-
-/// How often a starting or stopping instance is asked at first, and at last.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-
-const LEVEL_0: Export = Export::Monitor { probe: false, level: 0 };
 
 /// Answers an action.
 pub fn act(resource: &mut impl Resource, action: Action, probe: bool, level: u8) -> Outcome {
@@ -323,149 +322,10 @@ pub fn validate(resource: &mut impl Resource, level: u8) -> Outcome {
     }
 }
 
-/// What is said of a copy that is promoted and failed, since the plugin gives no words with that.
-const FAILED_PROMOTED: &str = "promoted and not working";
-
-/// A failure, and whether the host or the plugin found it.
-#[derive(Debug)]
-struct Failed {
-    kind: FailureKind,
-    reason: String,
-    is_of_host: bool,
-}
-
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        let is_mute = failure.reason.trim().is_empty();
-        let reason = if is_mute { "the plugin failed and gave no reason".to_owned() } else { failure.reason };
-        Self { kind: failure.kind, reason, is_of_host: false }
-    }
-}
-
-/// What a plain monitor found.
-enum Seen {
-    Running,
-    Promoted,
-    NotRunning,
-    Failing(Failed),
-    Spoiled(Outcome),
-}
-
-fn look(resource: &mut impl Resource) -> Seen {
-    match resource.call(LEVEL_0) {
-        Verdict::Done(Ok(Some(health))) => match health {
-            Health::Running | Health::Degraded => Seen::Running,
-            Health::Promoted | Health::DegradedPromoted => Seen::Promoted,
-            Health::NotRunning => Seen::NotRunning,
-            Health::FailedPromoted => Seen::Failing(Failed {
-                kind: FailureKind::Generic,
-                reason: FAILED_PROMOTED.to_owned(),
-                is_of_host: false,
-            }),
-        },
-        Verdict::Done(Err(failure)) => Seen::Failing(failure.into()),
-        other => {
-            let failed = spoiled(&other, LEVEL_0);
-            Seen::Spoiled(Outcome::because(exit_of_failure(failed.kind), &failed.reason))
-        }
-    }
-}
-
-/// Calls an export that returns nothing.
-fn ask(resource: &mut impl Resource, export: Export) -> Result<(), Outcome> {
-    let failed = match resource.call(export) {
-        Verdict::Done(Ok(_)) => return Ok(()),
-        Verdict::Done(Err(failure)) => failure.into(),
-        other => spoiled(&other, export),
-    };
-    Err(Outcome::because(exit_of_failure(failed.kind), &failed.reason))
-}
-
-/// Asks monitor until it says what is wanted, or says nothing better before the deadline.
-fn wait_for(
-    resource: &mut impl Resource,
-    what: &str,
-    is_start: bool,
-    wanted: impl Fn(&Seen) -> bool,
-) -> Result<(), Outcome> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let seen = look(resource);
-        if wanted(&seen) {
-            return Ok(());
-        }
-        let why = match seen {
-            Seen::Spoiled(outcome) => return Err(outcome),
-            // What is not granted or not installed will not be so in a second either.
-            Seen::Failing(failed)
-                if is_start && matches!(failed.kind, FailureKind::Permission | FailureKind::NotInstalled) =>
-            {
-                return Err(Outcome::because(exit_of_failure(failed.kind), &failed.reason));
-            }
-            Seen::Failing(failed) => failed.reason,
-            Seen::NotRunning => "monitor says that it does not run".to_owned(),
-            Seen::Running => "monitor says that it runs unpromoted".to_owned(),
-            Seen::Promoted => "monitor says that it is promoted".to_owned(),
-        };
-        if let Some(ended) = resource.tracked().ended {
-            return Err(Outcome::because(Exit::Generic, &ended));
-        }
-        if !wait(resource, &mut pause) {
-            return Err(Outcome::because(Exit::Generic, &format!("not {what} in time: {why}")));
-        }
-    }
-}
-
-/// Waits a little longer than the last time. False if there is no time to ask again.
-fn wait(resource: &mut impl Resource, pause: &mut Duration) -> bool {
-    let left = resource.remaining();
-    if left.is_zero() {
-        return false;
-    }
-    resource.pause((*pause).min(left));
-    *pause = (*pause * 2).min(LAST_PAUSE);
-    !resource.remaining().is_zero()
-}
-
 fn done(result: Result<(), Outcome>) -> Outcome {
     match result {
         Ok(()) => Outcome::of(Exit::Success),
         Err(outcome) => outcome,
-    }
-}
-
-/// A call that gave no answer, as a failure.
-fn spoiled(verdict: &Verdict, export: Export) -> Failed {
-    let export = export.word();
-    let (kind, reason) = match verdict {
-        Verdict::Unfit(text) => (FailureKind::NotInstalled, format!("the plugin does not fit this host: it {text}")),
-        Verdict::Broken(text) => (FailureKind::Generic, format!("{export}: {text}")),
-        Verdict::TimedOut => (FailureKind::Generic, format!("{export}: no answer from the plugin in time")),
-        Verdict::Waited(call) => (FailureKind::Generic, format!("{export}: {call} did not come to an end in time")),
-        Verdict::Done(_) => (FailureKind::Generic, format!("{export}: the plugin answered what it cannot mean")),
-    };
-    Failed { kind, reason, is_of_host: true }
-}
-
-fn exit_of(health: Health) -> Exit {
-    match health {
-        Health::Running => Exit::Success,
-        Health::NotRunning => Exit::NotRunning,
-        Health::Promoted => Exit::Promoted,
-        Health::Degraded => Exit::Degraded,
-        Health::DegradedPromoted => Exit::DegradedPromoted,
-        Health::FailedPromoted => Exit::FailedPromoted,
-    }
-}
-
-fn exit_of_failure(kind: FailureKind) -> Exit {
-    match kind {
-        FailureKind::Generic => Exit::Generic,
-        FailureKind::Arguments => Exit::Arguments,
-        FailureKind::Unimplemented => Exit::Unimplemented,
-        FailureKind::Permission => Exit::Permission,
-        FailureKind::NotInstalled => Exit::NotInstalled,
-        FailureKind::Configuration => Exit::NotConfigured,
     }
 }
 

@@ -48,11 +48,11 @@ pub(crate) const RULES: [Rule; 12] = [
         name: "the contract is pure",
         reason: "what an action means is tested without a plugin, a node or time; all that happens goes through Resource",
         find: |tree| {
-            let mut found =
-                absent(tree, "host/src/contract.rs", &format!(r"{EFFECTS}|\bstd::io\b|Instant::now|SystemTime"));
+            let effects = format!(r"{EFFECTS}|\bstd::io\b|Instant::now|SystemTime");
+            let mut found = absent(tree, "host/src/contract", &effects);
             found.extend(only(
                 tree,
-                "host/src/contract.rs",
+                "host/src/contract",
                 r"crate::\w+",
                 &["crate::ocf", "crate::seam", "crate::instance"],
             ));
@@ -61,7 +61,7 @@ pub(crate) const RULES: [Rule; 12] = [
         seeds: &[
             ("host/src/contract.rs", "fn f() { std::thread::sleep(x) }"),
             ("host/src/contract.rs", "fn f() -> Instant { Instant::now() }"),
-            ("host/src/contract.rs", "use crate::report::Log;"),
+            ("host/src/contract/ask.rs", "use crate::report::Log;"),
         ],
     },
     Rule {

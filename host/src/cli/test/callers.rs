@@ -4,7 +4,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
-use super::node::{Call, LOG, Node};
+use super::call::{Call, LOG};
+use super::node::Node;
 use super::{Check, Finding, Not};
 use crate::ocf::Action;
 use crate::ocf::description::Kind;

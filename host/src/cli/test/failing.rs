@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::call::Call;
 use super::callers::REFUSALS;
 use super::life::{KILLED_AFTER, nothing_alive};
-use super::node::{Call, Node};
+use super::node::Node;
 use super::standing::SECOND;
 use super::{Check, Finding, Not, edit};
 use crate::ocf::Action;
@@ -113,7 +114,7 @@ fn kill_all(node: &Node) -> Finding {
     }
     // One that was only being made is there the next time.
     for _ in 0..5 {
-        super::node::kill(&node.alive())?;
+        super::leftovers::kill(&node.alive())?;
     }
     Ok(())
 }
@@ -129,7 +130,7 @@ fn kill_mains(node: &Node) -> Finding {
         let several = daemons.into_iter().filter(|daemon| daemon.members.len() > 1);
         let mains: Vec<_> = several.filter_map(|daemon| daemon.main).collect();
         if !mains.is_empty() {
-            return super::node::kill(&mains);
+            return super::leftovers::kill(&mains);
         }
         if Instant::now() > limit {
             return Err(Not::Skipped("no daemon has more than one process".to_owned()));

@@ -221,7 +221,7 @@ fn stop_by_plugin(node: &mut Node) -> Finding {
 }
 
 /// Fails if the host had to end what the plugin could not.
-pub(super) fn by_plugin(stopped: &super::node::Answer) -> Finding {
+pub(super) fn by_plugin(stopped: &super::call::Answer) -> Finding {
     let line = stopped.log.iter().find(|line| line.contains("the host ends what it started"));
     line.map_or(Ok(()), |line| {
         Err(Not::Failed(line.split_once("ERROR: ").map_or(line.as_str(), |(_, l)| l).to_owned()))

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::node::{Call, Node};
+use super::call::Call;
+use super::node::Node;
 use super::{Check, Finding, Not};
 use crate::ocf::Action;
 use crate::ocf::description::Kind;

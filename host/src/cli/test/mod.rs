@@ -5,9 +5,11 @@
 //! nothing: what it leaves is cleared away before the next. One that needs what another proves to be broken is blocked,
 //! so that one fault has one name.
 
+mod call;
 mod callers;
 mod edit;
 mod failing;
+mod leftovers;
 mod life;
 mod meta;
 mod node;

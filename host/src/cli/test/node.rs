@@ -4,7 +4,6 @@
 //! `standing.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
@@ -14,8 +13,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::call::{Answer, Call, LOG, TRACE};
+use super::leftovers::{kill, strays};
 use super::standing::Standing;
-use super::trace::{self, Line};
+use super::trace;
 use super::{Finding, Not};
 use crate::capability::program::Condition;
 use crate::instance::{self, Directory, Found, Record};
@@ -25,8 +26,6 @@ use crate::ocf::outcome::Exit;
 use crate::store::{self, Request};
 use crate::sys::process::{self, ProcessId};
 
-/// How long a process that was told to end may take to be gone.
-const GONE: Duration = Duration::from_secs(5);
 /// How long after its timeout a call is waited for before it is killed, as its caller would.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -57,114 +56,11 @@ pub(super) struct Node {
     calls: u32,
 }
 
-/// One call of the agent's binary, whose every byte is chosen.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    /// The action it means; none for a word that is none.
-    pub(super) action: Option<Action>,
-    /// The arguments.
-    pub(super) arguments: Vec<OsString>,
-    /// The environment.
-    pub(super) environment: BTreeMap<OsString, OsString>,
-    /// How long its caller waits.
-    pub(super) timeout: Duration,
-    /// Whom it runs as.
-    pub(super) user: Option<u32>,
-}
-
-/// What came of a call.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// The exit status; none for a signal or a number that no agent may answer.
-    pub(super) exit: Option<Exit>,
-    /// How it ended, in words.
-    pub(super) ended: String,
-    /// Standard output.
-    pub(super) stdout: String,
-    /// Standard error.
-    pub(super) stderr: String,
-    /// How long it took.
-    pub(super) took: Duration,
-    /// Each call of the plugin.
-    pub(super) trace: Vec<Line>,
-    /// What was logged.
-    pub(super) log: Vec<String>,
-}
-
 /// A call that was begun.
 pub(super) struct Running {
     child: Child,
     since: Instant,
     number: u32,
-}
-
-impl Call {
-    /// A call with nothing in its environment but where programs are.
-    pub(super) fn bare(action: Action) -> Self {
-        Self { action: Some(action), ..Self::of(action.word()) }
-    }
-
-    /// A call with a word that may be no action.
-    pub(super) fn of(word: impl AsRef<OsStr>) -> Self {
-        let environment = BTreeMap::from([("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())]);
-        let timeout = Duration::from_secs(20);
-        Self { action: None, arguments: vec![word.as_ref().to_owned()], environment, timeout, user: None }
-    }
-
-    /// Sets a variable.
-    pub(super) fn set(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
-        self
-    }
-
-    /// Sets variables.
-    pub(super) fn set_all(self, variables: &[(&str, &str)]) -> Self {
-        variables.iter().fold(self, |call, (name, value)| call.set(name, value))
-    }
-
-    /// Sets a parameter.
-    pub(super) fn with(self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.set(format!("OCF_RESKEY_{name}"), value)
-    }
-
-    /// Unsets a parameter.
-    pub(super) fn without(mut self, name: &str) -> Self {
-        self.environment.remove(OsStr::new(&format!("OCF_RESKEY_{name}")));
-        self
-    }
-
-    /// Gives it this much time, and says so.
-    pub(super) fn within(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }.with("CRM_meta_timeout", timeout.as_millis().to_string())
-    }
-
-    /// Makes it as thorough as this.
-    pub(super) fn level(self, level: u8) -> Self {
-        self.set("OCF_CHECK_LEVEL", level.to_string())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.environment.contains_key(OsStr::new(name))
-    }
-
-    /// Whether it asks "is it here?".
-    pub(super) fn is_probe(&self) -> bool {
-        let interval = self.environment.get(OsStr::new("OCF_RESKEY_CRM_meta_interval"));
-        self.action == Some(Action::Monitor) && interval.is_none_or(|interval| interval == "0")
-    }
-
-    /// Whether its log lines have a place of their own.
-    pub(super) fn has_log(&self) -> bool {
-        self.has("HA_LOGFILE")
-    }
-
-    /// How it is called in what people read.
-    pub(super) fn name(&self) -> String {
-        match self.action {
-            Some(Action::Monitor) if self.is_probe() => "probe".to_owned(),
-            _ => self.arguments.first().map_or("no action".into(), |word| word.to_string_lossy().into_owned()),
-        }
-    }
 }
 
 impl Node {
@@ -391,20 +287,6 @@ impl Node {
     }
 }
 
-impl Answer {
-    /// The exit reason, if there is one.
-    pub(super) fn reason(&self) -> Option<&str> {
-        self.stderr.lines().rev().find_map(|line| line.strip_prefix(super::standing::PREFIX))
-    }
-
-    /// What is said if it is not what was wanted.
-    pub(super) fn instead_of(&self, call: &Call, wanted: &[Exit]) -> String {
-        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-        let reason = self.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-        format!("{} answers {}, and not {}{reason}", call.name(), self.ended, wanted.join(" or "))
-    }
-}
-
 impl Running {
     /// Kills it and all of its process group, as a caller does whose patience is over.
     pub(super) fn kill(&self) {
@@ -412,76 +294,11 @@ impl Running {
     }
 }
 
-/// Stands for the file of a call's trace.
-const TRACE: &str = "(trace)";
-/// Stands for the file of a call's log.
-pub(super) const LOG: &str = "(log)";
-
-fn daemons_of(directory: &Directory) -> BTreeMap<String, Condition> {
+/// The daemons that an instance's record holds, by label.
+pub(super) fn daemons_of(directory: &Directory) -> BTreeMap<String, Condition> {
     let Found::Record(record) = directory.record() else { return BTreeMap::new() };
     let condition = |(label, daemon): (&String, &instance::Daemon)| {
         (label.clone(), daemon.condition(&directory.report_path(label)))
     };
     record.daemons.iter().map(condition).collect()
-}
-
-/// Processes below this one that are of no recorded daemon, once those that are about to end are gone.
-pub(super) fn strays() -> Vec<ProcessId> {
-    let limit = Instant::now() + GONE;
-    loop {
-        reap();
-        let found = strays_now();
-        if found.is_empty() || Instant::now() > limit {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Kills processes and waits until they are gone.
-pub(super) fn kill(processes: &[ProcessId]) -> Finding {
-    for process in processes {
-        process.signal(Signal::SIGKILL);
-    }
-    let limit = Instant::now() + GONE;
-    while processes.iter().any(|process| process.is_alive()) {
-        if Instant::now() > limit {
-            return Err(Not::Blocked("a killed process is still there".to_owned()));
-        }
-        reap();
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
-fn strays_now() -> Vec<ProcessId> {
-    let mut known = BTreeSet::new();
-    for (.., directory) in instance::list() {
-        known.extend(daemons_of(&directory).into_values().flat_map(|daemon| daemon.members));
-        if let Found::Record(record) = directory.record() {
-            known.extend(record.daemons.values().filter_map(|daemon| daemon.keeper));
-        }
-    }
-    let own = std::process::id().cast_signed();
-    let table = process::table();
-    let descends = |pid: i32| {
-        let mut at = pid;
-        // The depth of a process tree is bounded; a table that changes while it is read could have a loop.
-        for _ in 0..256 {
-            match table.get(&at).map(|entry| entry.parent) {
-                Some(parent) if parent == own => return true,
-                Some(parent) if parent > 1 => at = parent,
-                _ => return false,
-            }
-        }
-        false
-    };
-    let is_stray = |entry: &&process::Entry| !entry.is_zombie && !known.contains(&entry.id) && descends(entry.id.pid);
-    table.values().filter(is_stray).map(|entry| entry.id).collect()
-}
-
-/// Buries orphans that fell to this process.
-fn reap() {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-    while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))) {}
 }

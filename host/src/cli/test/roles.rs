@@ -1,7 +1,8 @@
 //! What a plugin may export besides the lifecycle: roles, notifications, migration, reload.
 
+use super::call::Call;
 use super::life::still_alive;
-use super::node::{Call, Node};
+use super::node::Node;
 use super::{Check, Finding, Not, edit};
 use crate::ocf::Action;
 use crate::ocf::outcome::Exit::{Degraded, DegradedPromoted, FailedPromoted, Generic, NotRunning, Promoted, Success};
@@ -99,7 +100,7 @@ pub(super) const CHECKS: [Check; 11] = [
             if victims.is_empty() {
                 return Err(Not::Skipped("it has no daemon that the host tracks".to_owned()));
             }
-            super::node::kill(&victims)?;
+            super::leftovers::kill(&victims)?;
             let call = promoted_monitor(node);
             node.expect(&call, &[Generic, NotRunning, FailedPromoted]).map(drop)
         },

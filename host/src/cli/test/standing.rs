@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::node::{Answer, Call, Node, strays};
+use super::call::{Answer, Call};
+use super::leftovers::strays;
+use super::node::Node;
 use super::trace::Line;
 use super::{Check, Finding, Not};
 use crate::ocf::Action;

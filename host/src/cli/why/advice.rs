@@ -18,6 +18,10 @@ const fn row(says: &'static str, key: &'static str, to_do: &'static str) -> Advi
     Advice { says, key, to_do }
 }
 
+/// Advice for a plugin that broke down.
+const MISTAKE: &str = "this is a mistake in the plugin: tell its author; `ocf-wasm rollback {agent}` goes back to the version \
+                       before, also while it runs";
+
 /// The table. The first row that fits counts, so what is special stands first.
 pub(super) const ADVICE: &[Advice] = &[
     row(
@@ -51,11 +55,6 @@ pub(super) const ADVICE: &[Advice] = &[
     row("granted, but not with lifetime", "lifetime", "correct `lifetime` in {policy}"),
     row("granted without `input", "", "add input = true in {policy}, if the agent is to have that"),
     row("in `signals`", "signals", "add the signal in {policy}, if the agent is to send it"),
-    row(
-        "is not safe to run",
-        "program",
-        "make the program and each directory above it root's and writable by root alone",
-    ),
     row("not safe to run", "program", "make the program and each directory above it root's and writable by root alone"),
     row("there is no user", "user", "make the user on this node, or name another one in {policy}"),
     row(
@@ -108,16 +107,8 @@ pub(super) const ADVICE: &[Advice] = &[
         "",
         "give the operation more time if the node is slow; if it began with a new version: ocf-wasm rollback {agent}",
     ),
-    row(
-        "panic: ",
-        "",
-        "this is a mistake in the plugin: tell its author; `ocf-wasm rollback {agent}` goes back to the version before, also while it runs",
-    ),
-    row(
-        "trap",
-        "",
-        "this is a mistake in the plugin: tell its author; `ocf-wasm rollback {agent}` goes back to the version before, also while it runs",
-    ),
+    row("panic: ", "", MISTAKE),
+    row("trap", "", MISTAKE),
     row(
         "signal 9",
         "",

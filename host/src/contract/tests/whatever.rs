@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::contract::ask::LAST_PAUSE;
 
 /// Every action, its export, and the exits that the standard leaves it beside 0 and the failures.
 const ACTIONS: [(&str, Act); 13] = [
