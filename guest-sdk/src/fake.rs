@@ -38,8 +38,10 @@
 //! # Panics
 //! Every call panics if no [`Node`] is installed, and asking for a parameter that the agent does not declare does too.
 pub(crate) mod calls;
+pub(crate) mod files;
 pub(crate) mod replay;
 
+pub use files::file;
 #[doc(hidden)]
 pub use replay::Exported;
 pub use replay::{replay, replayed};
@@ -79,6 +81,7 @@ pub struct Node {
     now_ms: u64,
     state: BTreeMap<String, Vec<u8>>,
     programs: BTreeMap<String, FakeProgram>,
+    files: BTreeMap<String, files::Tree>,
     endpoints: BTreeMap<String, Reply>,
     denied: BTreeSet<String>,
     unavailable: BTreeSet<String>,
@@ -126,6 +129,7 @@ impl Node {
             now_ms: 0,
             state: BTreeMap::new(),
             programs: BTreeMap::new(),
+            files: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             denied: BTreeSet::new(),
             unavailable: BTreeSet::new(),

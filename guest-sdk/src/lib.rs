@@ -2,7 +2,7 @@
 //!
 //! The host brings everything else: it reads and checks the parameters, writes the metadata, asks `monitor` before and
 //! after, keeps the deadline, and owns the exit statuses. What the agent does to the node goes through labels, which
-//! the operator binds to programs and endpoints.
+//! the operator binds to programs, directories and endpoints.
 //!
 //! ```
 //! use ocf_agent::program::Phase;
@@ -82,6 +82,7 @@ mod host;
 pub mod instance;
 pub mod log;
 mod parameter;
+pub mod path;
 pub mod program;
 #[cfg(all(target_family = "wasm", not(feature = "std")))]
 mod runtime;
@@ -116,6 +117,7 @@ pub mod prelude {
 /// The kinds of labels that [`labels!`] makes.
 pub mod label {
     pub use crate::endpoint::Endpoint;
+    pub use crate::path::Path;
     pub use crate::program::Program;
 }
 

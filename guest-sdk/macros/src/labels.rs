@@ -59,8 +59,9 @@ fn expand_one(label: &Label, seen: &mut BTreeSet<(String, String)>) -> Result<To
     let Label { attributes, visibility, kind, constant, name, suggestion } = label;
     let kind_word = match kind.to_string().as_str() {
         "Program" => "program",
+        "Path" => "path",
         "Endpoint" => "endpoint",
-        _ => return Err(Error::new_spanned(kind, "a label is a Program or an Endpoint")),
+        _ => return Err(Error::new_spanned(kind, "a label is a Program, a Path or an Endpoint")),
     };
     let word = name.value();
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

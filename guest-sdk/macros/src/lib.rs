@@ -36,12 +36,14 @@ pub fn choice(input: TokenStream) -> TokenStream {
 ///         program = "/usr/sbin/exampled"
 ///         user    = ""
 ///     "#;
+///     /// where the daemon leaves its marks
+///     Path MARKS = "marks";
 ///     /// asks the daemon whether it is well
 ///     Endpoint STATUS = "status";
 /// }
 /// ```
 ///
-/// Each becomes a constant of type `label::Program` or `label::Endpoint`, and there is no other way to make one: what
+/// Each becomes a constant of type `label::Program`, `label::Path` or `label::Endpoint`, and there is no other way to make one: what
 /// is used is declared. A label is 1-64 of `a`-`z`, `0`-`9`, `-`. The text after `suggest` is offered to the operator as
 /// the keys of the label's section of the policy.
 #[proc_macro]

@@ -183,6 +183,8 @@ pub(crate) mod program {
     }
 }
 
+pub(crate) use crate::fake::files as path;
+
 pub(crate) mod endpoint {
     use super::{Error, Reach, Reply, Slot, Until, with};
 

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Node, with};
 use crate::bindings::agent::ocf::agent::types::Error;
 use crate::endpoint::{Reach, Reply, Until};
+use crate::path::{Entry, Facts};
 use crate::program::{Condition, Output, SignalName, Slot};
 use crate::{Health, Outcome, Parameters};
 
@@ -53,6 +54,14 @@ answered! {
         status(label: &str) -> Condition;
         stop(label: &str) -> ();
         signal(label: &str, signal: SignalName) -> bool;
+    }
+    path {
+        stat(label: &str, name: &str) -> Option<Facts>;
+        read(label: &str, name: &str, offset: u64, limit: u32) -> Option<Vec<u8>>;
+        write(label: &str, name: &str, content: &[u8], mode: u16) -> ();
+        remove(label: &str, name: &str) -> bool;
+        list(label: &str, name: &str) -> Option<Vec<Entry>>;
+        make_directory(label: &str, name: &str, mode: u16) -> bool;
     }
     endpoint {
         connect(label: &str, slots: &[Slot]) -> Reach;

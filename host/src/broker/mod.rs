@@ -13,13 +13,13 @@ pub use trace::Trace;
 
 use std::time::{Duration, Instant};
 
-use crate::capability::{endpoint as endpoints, program as programs, state as states};
+use crate::capability::{endpoint as endpoints, path as paths, program as programs, state as states};
 use crate::instance::{Daemon, Directory, Record};
 use crate::ocf::request::Guest;
 use crate::policy::template::Values;
-use crate::policy::{Lifetime, Policy};
+use crate::policy::{Access, Lifetime, Policy};
 use crate::report::Log;
-use crate::seam::{Answer, Error, Export, Slot, endpoint, program, state};
+use crate::seam::{Answer, Error, Export, Slot, endpoint, path, program, state};
 
 /// Questions of one action.
 const CALLS: u32 = 100_000;
@@ -77,6 +77,7 @@ pub struct Broker<'a> {
     pub pretend_nothing_is_installed: bool,
     export: Export,
     calls: u32,
+    path_bytes: paths::Budget,
 }
 
 impl<'a> Broker<'a> {
@@ -101,6 +102,7 @@ impl<'a> Broker<'a> {
             pretend_nothing_is_installed: false,
             export: Export::Validate,
             calls: 0,
+            path_bytes: paths::Budget::default(),
         }
     }
 
@@ -309,6 +311,44 @@ impl program::Host for Broker<'_> {
         }
         let main = self.condition(&label).and_then(|c| c.main.filter(|main| c.members.contains(main)));
         Ok(main.is_some_and(|main| main.signal(signal)))
+    }
+}
+
+impl Broker<'_> {
+    fn path(&mut self, what: &str, label: &str, name: &str, access: Access) -> Answer<paths::Permit> {
+        self.count(what, access == Access::Write)?;
+        paths::permit(&self.policy, label, name, access, self.values())
+    }
+}
+
+impl path::Host for Broker<'_> {
+    fn stat(&mut self, label: String, name: String) -> Answer<Option<path::Facts>> {
+        self.path("path.stat", &label, &name, Access::Read)?.stat()
+    }
+
+    fn read(&mut self, label: String, name: String, offset: u64, limit: u32) -> Answer<Option<Vec<u8>>> {
+        self.path("path.read", &label, &name, Access::Read)?.read(offset, limit, &mut self.path_bytes)
+    }
+
+    fn write(&mut self, label: String, name: String, content: Vec<u8>, mode: u16) -> Answer<()> {
+        let permit = self.path("path.write", &label, &name, Access::Write)?;
+        self.leave_the_tracks()?;
+        permit.write(&content, mode, &mut self.path_bytes)
+    }
+
+    fn remove(&mut self, label: String, name: String) -> Answer<bool> {
+        // What is gone leaves nothing that a stop would have to end.
+        self.path("path.remove", &label, &name, Access::Write)?.remove()
+    }
+
+    fn list(&mut self, label: String, name: String) -> Answer<Option<Vec<path::Entry>>> {
+        self.path("path.list", &label, &name, Access::Read)?.list()
+    }
+
+    fn make_directory(&mut self, label: String, name: String, mode: u16) -> Answer<bool> {
+        let permit = self.path("path.make-directory", &label, &name, Access::Write)?;
+        self.leave_the_tracks()?;
+        permit.make_directory(mode)
     }
 }
 

@@ -4,6 +4,7 @@
 //! a sibling capability, an engine, the store.
 
 pub mod endpoint;
+pub mod path;
 pub mod program;
 pub mod state;
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::Format;
+use crate::capability::path;
 use crate::capability::program::{self, tree};
 use crate::policy::{
     self, Diagnostic, Policy, Refused,
@@ -106,7 +107,8 @@ fn look(path: &Path, in_place: bool) -> Checked {
             false => what,
         })
     });
-    let lacking: Vec<String> = lacking.collect();
+    let paths = policy.paths.iter().filter(|_| in_place);
+    let lacking: Vec<String> = lacking.chain(paths.flat_map(|(label, grant)| path::lacking(grant, label))).collect();
     let refused =
         (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")));
     Checked { refused, warnings: lint::warnings(&policy, &text, path) }

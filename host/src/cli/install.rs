@@ -167,6 +167,7 @@ fn ungranted(requests: &[store::Request], agent: &crate::ocf::description::Agent
         .iter()
         .filter(|request| match request.kind.as_str() {
             "program" => !policy.programs.contains_key(&request.name),
+            "path" => !policy.paths.contains_key(&request.name),
             "endpoint" => !policy.endpoints.contains_key(&request.name),
             _ => true,
         })

@@ -10,7 +10,7 @@ use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocf-wasm suggest sample-tcp-server.wasm > /etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml\n\nUsers are left blank on purpose: a policy with a blank is refused.\n\nExit status: 0 printed, 1 the component cannot be used here, 2 wrong usage."
+    after_help = "Example:\n  ocf-wasm suggest sample-tcp-server.wasm > /etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml\n\nUsers and write access are left blank on purpose: a policy with a blank is refused.\n\nExit status: 0 printed, 1 the component cannot be used here, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The component
@@ -26,21 +26,49 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for request in &found.requests {
         println!("\n# {}", request.why.replace('\n', "\n# "));
         println!("[{}.{}]", request.kind, request.name);
-        let text = with_first_candidate(request.suggest.trim())
+        let text = filled_in(request.suggest.trim())
             .with_context(|| format!("what the author suggests for {} {}", request.kind, request.name))?;
         println!("{text}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the author lists programs, the first that exists here takes the place of the list.
-fn with_first_candidate(text: &str) -> Result<String> {
+/// Where the author lists programs or directories, the first that exists here takes the place of the list. What a plugin
+/// may change is the operator's to say: the author's wish stands beside a blank.
+fn filled_in(text: &str) -> Result<String> {
     let table = DeTable::parse(text)?;
-    let Some(program) = table.get_ref().get("program") else { return Ok(text.to_owned()) };
-    let DeValue::Array(candidates) = program.get_ref() else { return Ok(text.to_owned()) };
-    let paths: Vec<&str> = candidates.iter().filter_map(|c| c.get_ref().as_str()).collect();
-    let chosen = paths.iter().find(|path| Path::new(path).exists()).or(paths.first()).copied().unwrap_or("");
+    let mut edits = Vec::new();
+    for key in ["program", "directory"] {
+        let Some(value) = table.get_ref().get(key) else { continue };
+        let DeValue::Array(candidates) = value.get_ref() else { continue };
+        let paths: Vec<&str> = candidates.iter().filter_map(|c| c.get_ref().as_str()).collect();
+        let chosen = paths.iter().find(|path| Path::new(path).exists()).or(paths.first()).copied().unwrap_or("");
+        edits.push((value.span(), format!("{chosen:?}")));
+    }
+    if let Some(access) = table.get_ref().get("access").filter(|value| value.get_ref().as_str() == Some("write")) {
+        edits.push((access.span(), "\"\"  # the author asks for \"write\"".to_owned()));
+    }
+    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
     let mut text = text.to_owned();
-    text.replace_range(program.span(), &format!("{chosen:?}"));
+    for (span, words) in edits {
+        text.replace_range(span, &words);
+    }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_exists_is_chosen_and_write_access_is_left_blank() {
+        let wish = "directory = [\"/not/here\", \"/etc\"]\naccess = \"write\"\nowner = \"root\"";
+        let suggested = filled_in(wish).unwrap();
+        assert_eq!(suggested, "directory = \"/etc\"\naccess = \"\"  # the author asks for \"write\"\nowner = \"root\"");
+        let path = Path::new("/p");
+        let policy = |keys: &str| crate::policy::Policy::parse(&format!("format = 1\n[path.x]\n{keys}\n"), path);
+        let told = policy(&suggested.replace("/etc", "/srv")).unwrap_err();
+        assert!(told.message.contains("fill in the access"), "{told}");
+        assert_eq!(filled_in("access = \"read\"").unwrap(), "access = \"read\"");
+    }
 }

@@ -80,6 +80,8 @@ tables! {
             "Which components the policy is for.";
         "program" "no program" "a table for each label" "[program.daemon]"
             "Programs that the plugin may run, by label.";
+        "path" "no directory" "a table for each label" "[path.logs]"
+            "Directories that the plugin may read or change, by label.";
         "endpoint" "no endpoint" "a table for each label" "[endpoint.status]"
             "Places that the plugin may connect to, by label.";
         "stop" "nothing but what the host tracks" "a table" "stop = { last-resort = [\"kill-all\"], gone-when = { run = \"is-running\", exit = [1] } }"
@@ -122,6 +124,14 @@ tables! {
             "What is sent, first to the main process, then to what it leaves.";
         "grace" "required" "a duration (\"10s\"), a part of the time that is left (\"60%\"), or \"rest\"" "grace = \"rest\""
             "How long to wait for it to take effect.";
+    }
+    PATH "[path.LABEL]" "A directory that the plugin may read or change under this label, with all that is below it on its file system. What holds secrets of the node, such as /etc/ssh, and the kernel's own files are given to nobody; what root runs or trusts, such as /usr and /etc/cron.d, to nobody to write." {
+        "directory" "required" "an absolute path without `..` and wildcards, or a parameter with `one-of` or `directory`" "directory = \"/var/log/nginx\""
+            "The directory. It and every directory above it must be root's or its owner's, and not writable by others; no symbolic link may lead there.";
+        "access" "required" "\"read\" or \"write\", which includes it" "access = \"read\""
+            "What the plugin may do there: look, or also replace and remove files and make directories.";
+        "owner" "root" "a user's name or number, or a parameter with `one-of`" "owner = \"www-data\""
+            "Whom files and directories belong to that the plugin makes, with that user's group. For access \"write\".";
     }
     ENDPOINT "[endpoint.LABEL]" "A place that the plugin may connect to under this label." {
         "tcp" "required" "a table with `host` and `port`" "tcp = { host = \"127.0.0.1\", port = 80 }"

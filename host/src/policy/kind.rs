@@ -22,14 +22,28 @@ pub(super) const KINDS: [&str; 9] =
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     OneOf(Vec<String>),
-    Integer { min: i64, max: i64 },
-    Port { min: u16, max: u16 },
-    Name { max: usize },
-    Text { max: usize },
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Port {
+        min: u16,
+        max: u16,
+    },
+    Name {
+        max: usize,
+    },
+    Text {
+        max: usize,
+    },
     File(Place),
     Directory(Place),
+    /// A path below this one, as text: who uses it follows no link on the way.
+    Below(PathBuf),
     Ip(Vec<Network>),
-    Duration { max_ms: u64 },
+    Duration {
+        max_ms: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,9 +75,11 @@ impl Kind {
             Self::Text { max } => value.len() <= *max,
             Self::File(place) => return place.check(value, false),
             Self::Directory(place) => return place.check(value, true),
-            Self::Ip(networks) => {
-                address_of(value).is_some_and(|a| networks.is_empty() || networks.iter().any(|n| n.holds(a)))
+            Self::Below(under) => {
+                let path = Path::new(value);
+                is_plain_path(path) && path.starts_with(under)
             }
+            Self::Ip(networks) => address_of(value).is_some_and(|address| is_granted(address, networks)),
             Self::Duration { max_ms } => value.parse::<u64>().is_ok_and(|ms| ms <= *max_ms),
         };
         if fits { Ok(()) } else { Err(format!("is not {} as the policy wants it", self.word())) }
@@ -78,16 +94,27 @@ impl Kind {
             Self::Text { .. } => "a text",
             Self::File(_) => "a file",
             Self::Directory(_) => "a directory",
+            Self::Below(_) => "a path below the directory",
             Self::Ip(_) => "an address",
             Self::Duration { .. } => "a duration",
         }
     }
 }
 
+/// Whether a path is absolute and says what it means without being looked up.
+pub(super) fn is_plain_path(path: &Path) -> bool {
+    path.is_absolute() && !path.components().any(|c| c == std::path::Component::ParentDir)
+}
+
 impl Place {
+    /// The directory alone, if no owner was asked for.
+    pub(super) fn as_text(&self) -> Option<PathBuf> {
+        self.owner.is_none().then(|| self.under.clone())
+    }
+
     fn check(&self, value: &str, directory: bool) -> Result<(), String> {
         let path = Path::new(value);
-        if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
+        if !is_plain_path(path) {
             return Err("is not an absolute path without `..`".to_owned());
         }
         let under = self.under.canonicalize().map_err(|e| format!("{}: {e}", self.under.display()))?;
@@ -122,6 +149,12 @@ impl Network {
         (prefix <= most).then_some(Self { address, prefix })
     }
 
+    /// Whether it holds nothing but addresses that [`is_special`] means.
+    fn is_special(&self) -> bool {
+        let least = if self.address.is_ipv4() { 4 } else { 8 };
+        self.prefix >= least && is_special(self.address)
+    }
+
     fn holds(&self, address: IpAddr) -> bool {
         fn same(a: u128, b: u128, width: u32, prefix: u8) -> bool {
             prefix == 0 || (a ^ b) >> (width - u32::from(prefix)) == 0
@@ -130,6 +163,28 @@ impl Network {
             (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32, self.prefix),
             (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128, self.prefix),
             _ => false,
+        }
+    }
+}
+
+/// Whether networks hold an address; without any, all do but those that reach whoever happens to be near, for which
+/// a network of nothing else has to be named.
+pub(super) fn is_granted(address: IpAddr, networks: &[Network]) -> bool {
+    if is_special(address) {
+        return networks.iter().any(|network| network.is_special() && network.holds(address));
+    }
+    networks.is_empty() || networks.iter().any(|network| network.holds(address))
+}
+
+/// Whether an address stands for no one node: unspecified, link-local, multicast, broadcast, the metadata of a cloud, or
+/// an IPv4 address in disguise that nobody routes any more.
+fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast(),
+        IpAddr::V6(v6) => {
+            let is_compatible = v6.to_bits() >> 32 == 0 && !v6.is_loopback();
+            let is_cloud = v6.to_bits() == 0xfd00_0ec2_0000_0000_0000_0000_0000_0254;
+            is_compatible || is_cloud || v6.is_unicast_link_local() || v6.is_multicast()
         }
     }
 }
@@ -198,7 +253,7 @@ fn place(value: &Value<'_, '_>) -> Read<Place> {
 /// Reads an absolute path.
 pub(super) fn absolute(value: &Value<'_, '_>) -> Read<PathBuf> {
     let path = PathBuf::from(value.string()?);
-    if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
+    if !is_plain_path(&path) {
         return Err(value.wrong(&Mistake::NotAbsolute));
     }
     if path.to_string_lossy().contains(['*', '?', '[']) {

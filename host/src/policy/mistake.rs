@@ -142,14 +142,28 @@ mistakes! {
     Secret "a secret parameter may be passed in `environment` only: arguments can be read by everybody"
     /// A program that could be any.
     ProgramType "a program from outside needs `one-of` or `file = {{ under = ... }}`"
-    /// A program that is no path.
-    RelativeProgram "each program is an absolute path"
+    /// A word in the place of a path.
+    RelativeWord "each is an absolute path without `..`"
     /// A user that could be any.
     UserType "a user from outside needs `one-of`"
     /// An address that could be any text.
     AddressType "an address from outside needs `ip` or `one-of`"
     /// A port that could be any text.
     PortType "a port from outside needs `port` or `one-of`"
+    /// A directory that could be any.
+    DirectoryType "a directory from outside needs `one-of` or `directory = {{ under = ... }}`"
+    /// An owner of a directory that is granted.
+    DirectoryOwner "`owner` is not for the directory of a label: what is below may belong to anybody"
+    /// A blank that the operator is to fill in.
+    NoAccess "fill in the access: \"read\", or \"write\", which includes it"
+    /// Another word for an access.
+    Access(word: String) "`{word}` is no access: `access` is \"read\" or \"write\", which includes it"
+    /// A directory that no policy gives away: why.
+    GivenToNobody(why: String) "{why}"
+    /// A blank owner.
+    NoOwner "fill in the owner, or leave it out for root"
+    /// An owner of what is never made.
+    OwnerOfRead "`owner` is for `access = \"write\"`: it says whom that which is made belongs to"
 }
 
 #[cfg(not(feature = "tool"))]
@@ -183,6 +197,7 @@ impl Mistake {
                 Some("KILL is sent by the host when the last step is over: leave it out".to_owned())
             }
             Self::Signal(word) => words(word.trim_start_matches("SIG"), &SIGNALS),
+            Self::Access(word) => words(word, &["read", "write"]),
             Self::Lifetime(word) => words(word, &["action", "instance"]),
             Self::Type(word) => words(word, &["simple", "forking"]),
             Self::NoSuchProgram(label, known) => {

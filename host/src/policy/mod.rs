@@ -11,12 +11,14 @@ pub mod lint;
 mod mistake;
 #[cfg(feature = "tool")]
 mod nearest;
+mod path;
 pub mod place;
 mod reader;
 pub mod template;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use kind::address_of;
+pub use path::{Access, PathGrant, refused as refused_directory};
 #[cfg(feature = "tool")]
 pub(crate) use reader::is_label;
 
@@ -41,6 +43,8 @@ pub struct Policy {
     pub digests: Vec<String>,
     /// Programs by label.
     pub programs: BTreeMap<String, Program>,
+    /// Directories by label.
+    pub paths: BTreeMap<String, PathGrant>,
     /// Endpoints by label.
     pub endpoints: BTreeMap<String, Endpoint>,
     /// What to do when the plugin cannot stop.
@@ -169,10 +173,11 @@ pub fn load(path: &Path) -> Result<String, Refused> {
 }
 
 impl Policy {
-    /// Whether a label of a kind, `program` or `endpoint`, is bound.
+    /// Whether a label of a kind, `program`, `path` or `endpoint`, is bound.
     pub fn binds(&self, kind: &str, label: &str) -> bool {
         match kind {
             "program" => self.programs.contains_key(label),
+            "path" => self.paths.contains_key(label),
             "endpoint" => self.endpoints.contains_key(label),
             _ => false,
         }
@@ -187,11 +192,12 @@ impl Policy {
             file.literal("format", 1)?;
             let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
             let programs = file.labelled("program", &key::PROGRAM, program)?;
+            let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs))?;
             let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint)?;
             let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
             let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
             let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
-            Ok(Self { digests, programs, endpoints, last_resort, memory_bytes })
+            Ok(Self { digests, programs, paths, endpoints, last_resort, memory_bytes })
         })
     }
 }

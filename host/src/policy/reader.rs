@@ -168,9 +168,14 @@ impl<'s, 't> Reader<'s, 't> {
 
     /// Refuses a key that is there although the program has another lifetime than it is for.
     pub(super) fn only_for(&self, lifetime: &'static str, keys: &[&'static str]) -> Read<()> {
+        self.refuse(keys, |key| Mistake::OtherLifetime(key, lifetime))
+    }
+
+    /// Refuses keys that are there although what else is there rules them out.
+    pub(super) fn refuse(&self, keys: &[&'static str], found: impl Fn(&'static str) -> Mistake) -> Read<()> {
         for key in keys {
             if let Some(value) = self.get(key) {
-                return Err(value.wrong(&Mistake::OtherLifetime(key, lifetime)));
+                return Err(value.wrong(&found(key)));
             }
         }
         Ok(())

@@ -3,8 +3,10 @@
 //! Each has a type. The host fills it in, checks it, and passes it as one whole argument: nothing is ever split,
 //! expanded or handed to a shell. A value never begins with `-` unless a literal prefix of the policy stands before it.
 
+use std::path::Path;
+
 use super::key;
-use super::kind::{KINDS, Kind, absolute, address_of, kind};
+use super::kind::{KINDS, Kind, absolute, address_of, is_plain_path, kind};
 use super::mistake::Mistake;
 use super::reader::{Read, Value};
 use crate::ocf::Parameters;
@@ -204,6 +206,15 @@ pub(super) fn interpreter(value: &Value<'_, '_>) -> Read<Vec<String>> {
     words.iter().map(|word| word.string().map(str::to_owned)).collect()
 }
 
+/// Reads a directory: an absolute path, or a parameter with `one-of` or `directory`, which is compared as text: who acts
+/// on it follows no link on the way there.
+pub(super) fn directory(value: &Value<'_, '_>) -> Read<Template> {
+    if value.is_table() {
+        return open(value, Use::Directory);
+    }
+    absolute(value).map(|path| Template::literal(&path.to_string_lossy()))
+}
+
 /// Reads a user: a name, or a parameter with `one-of`.
 pub(super) fn user(value: &Value<'_, '_>) -> Read<Template> {
     if value.is_table() {
@@ -212,6 +223,14 @@ pub(super) fn user(value: &Value<'_, '_>) -> Read<Template> {
     match value.string()? {
         "" => Err(value.wrong(&Mistake::NoUser)),
         name => Ok(Template::literal(name)),
+    }
+}
+
+/// Reads whom something belongs to: as [`user`], but one that may be left out.
+pub(super) fn owner(value: &Value<'_, '_>) -> Read<Template> {
+    match value.is_table() || !value.string()?.is_empty() {
+        true => user(value),
+        false => Err(value.wrong(&Mistake::NoOwner)),
     }
 }
 
@@ -274,6 +293,7 @@ enum Use {
     Argument,
     Environment,
     Program,
+    Directory,
     User,
     Address,
     Port,
@@ -308,10 +328,17 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
         {
             return Err(at.wrong(&Mistake::Secret));
         }
-        let kind = kind(at)?;
+        let kind = match kind(at)? {
+            Kind::Directory(place) if used == Use::Directory => match place.as_text() {
+                Some(place) => Kind::Below(place),
+                None => return Err(at.wrong(&Mistake::DirectoryOwner)),
+            },
+            other => other,
+        };
         let fits = match used {
             Use::Argument | Use::Environment => true,
             Use::Program => matches!(kind, Kind::OneOf(_) | Kind::File(_)),
+            Use::Directory => matches!(kind, Kind::OneOf(_) | Kind::Below(_)),
             Use::User => matches!(kind, Kind::OneOf(_)),
             Use::Address => matches!(kind, Kind::Ip(_) | Kind::OneOf(_)),
             Use::Port => matches!(kind, Kind::Port { .. } | Kind::OneOf(_)),
@@ -319,16 +346,17 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
         if !fits {
             return Err(at.wrong(&match used {
                 Use::Program => Mistake::ProgramType,
+                Use::Directory => Mistake::DirectoryType,
                 Use::User => Mistake::UserType,
                 Use::Address => Mistake::AddressType,
                 Use::Port | Use::Argument | Use::Environment => Mistake::PortType,
             }));
         }
-        if used == Use::Program
+        if matches!(used, Use::Program | Use::Directory)
             && let Kind::OneOf(words) = &kind
-            && !words.iter().all(|w| w.starts_with('/'))
+            && !words.iter().all(|w| is_plain_path(Path::new(w)))
         {
-            return Err(at.wrong(&Mistake::RelativeProgram));
+            return Err(at.wrong(&Mistake::RelativeWord));
         }
         Ok(Template { prefix, source: Source::Open(origin, kind) })
     })

@@ -6,6 +6,7 @@ use crate::ocf::request::Guest;
 use crate::policy::template::{Unfit, Values, fill_all};
 
 mod lint;
+mod rows;
 mod snapshot;
 
 fn parse(text: &str) -> Result<Policy, Diagnostic> {

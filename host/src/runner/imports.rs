@@ -94,6 +94,7 @@ pub(super) fn link(linker: &mut Linker<Imports>, engine: &Engine, component: &Co
             "ocf:agent/clock" => wit::clock::add_to_linker::<_, Ours>(linker, |i| i),
             "ocf:agent/state" => wit::state::add_to_linker::<_, Ours>(linker, |i| i),
             "ocf:agent/program" => wit::program::add_to_linker::<_, Ours>(linker, |i| i),
+            "ocf:agent/path" => wit::path::add_to_linker::<_, Ours>(linker, |i| i),
             "ocf:agent/endpoint" => wit::endpoint::add_to_linker::<_, Ours>(linker, |i| i),
             base => match baseline::link(linker, base, name) {
                 Some(linked) => linked,

@@ -28,7 +28,7 @@ pub mod bindings {
     });
 }
 
-pub use bindings::ocf::agent::{clock, endpoint, instance, log, program, state, types};
+pub use bindings::ocf::agent::{clock, endpoint, instance, log, path, program, state, types};
 pub use types::{Error, ExitStatus, Failure, FailureKind, Health, Slot};
 
 /// What a host call answers.
@@ -103,6 +103,14 @@ seam! {
         ProgramStatus = status(label: String) -> program::Condition;
         ProgramStop = stop(label: String) -> ();
         ProgramSignal = signal(label: String, signal: program::SignalName) -> bool;
+    }
+    path {
+        PathStat = stat(label: String, name: String) -> Option<path::Facts>;
+        PathRead = read(label: String, name: String, offset: u64, limit: u32) -> Option<Vec<u8>>;
+        PathWrite = write(label: String, name: String, content: Vec<u8>, mode: u16) -> ();
+        PathRemove = remove(label: String, name: String) -> bool;
+        PathList = list(label: String, name: String) -> Option<Vec<path::Entry>>;
+        PathMakeDirectory = make_directory(label: String, name: String, mode: u16) -> bool;
     }
     endpoint {
         EndpointConnect = connect(label: String, slots: Vec<Slot>) -> endpoint::Reach;

@@ -98,6 +98,7 @@ fn world() -> BTreeMap<&'static str, Vec<String>> {
         ("clock", include_str!("../../../wit/clock.wit")),
         ("state", include_str!("../../../wit/state.wit")),
         ("program", include_str!("../../../wit/program.wit")),
+        ("path", include_str!("../../../wit/path.wit")),
         ("endpoint", include_str!("../../../wit/endpoint.wit")),
         ("types", include_str!("../../../wit/types.wit")),
     ];
@@ -141,7 +142,7 @@ fn check_imports(imports: &BTreeMap<String, Vec<String>>) -> Result<()> {
                 || base.starts_with("wasi:http/")
             {
                 bail!(
-                    "imports {name}: a plugin has no files and no network of its own; ask for a program or an endpoint by label (crate ocf-agent), or leave out what opens files"
+                    "imports {name}: a plugin has no files and no network of its own; ask for a program, a path or an endpoint by label (crate ocf-agent), or leave out what opens files"
                 );
             }
             bail!(
@@ -344,6 +345,7 @@ mod tests {
     fn the_world_is_read_from_the_wit() {
         let world = world();
         assert_eq!(world["program"], ["available", "run", "start", "status", "stop", "signal"]);
+        assert_eq!(world["path"], ["stat", "read", "write", "remove", "list", "make-directory"]);
         assert_eq!(world["endpoint"], ["connect", "exchange"]);
     }
 

@@ -47,12 +47,51 @@ pub fn open_program(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Opens a directory for looking up names in it, after a walk that followed no link. Root and the directory's own
+/// owner can change what is on the way there; with `for_change` no group but root's can either. Below, everything is
+/// possible.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] if it is not there; [`io::ErrorKind::PermissionDenied`] with a sentence if it is not safe.
+pub fn open_directory(path: &Path, for_change: bool) -> io::Result<OwnedFd> {
+    let mut seen = Vec::new();
+    let last = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let fd = walk_with(path, last, |path, stat| {
+        if stat.st_mode & 0o002 != 0 {
+            return Err(unsafe_at(path, "is writable by everybody"));
+        }
+        seen.push((path.to_owned(), *stat));
+        Ok(())
+    })?;
+    let owner = seen.last().map_or(0, |(_, stat)| stat.st_uid);
+    seen.pop();
+    for (path, above) in seen {
+        if !is_root(above.st_uid) && above.st_uid != owner {
+            let what =
+                format!("belongs to user {}, neither to root nor to the owner of what it leads to", above.st_uid);
+            return Err(unsafe_at(&path, &what));
+        }
+        if for_change && above.st_mode & 0o020 != 0 && above.st_gid != 0 {
+            return Err(unsafe_at(&path, &format!("is writable by group {}", above.st_gid)));
+        }
+    }
+    Ok(fd)
+}
+
 /// Whether what belongs to `uid` counts as root's.
 pub fn is_root(uid: u32) -> bool {
     uid == 0 || uid == OVERFLOW && super::user::is_alone()
 }
 
 fn walk(path: &Path, last: OFlag) -> io::Result<OwnedFd> {
+    walk_with(path, last, judge)
+}
+
+fn walk_with(
+    path: &Path,
+    last: OFlag,
+    mut judge: impl FnMut(&Path, &FileStat) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
     let mut names = path.components().peekable();
     if names.next() != Some(Component::RootDir) {
         return Err(unsafe_at(path, "is not absolute"));
@@ -67,11 +106,19 @@ fn walk(path: &Path, last: OFlag) -> io::Result<OwnedFd> {
         let flags = if names.peek().is_some() { directory } else { last | OFlag::O_CLOEXEC };
         at = openat(&at, name, flags, Mode::empty()).map_err(|error| match error {
             nix::Error::ELOOP => unsafe_at(&so_far, "is a symbolic link"),
+            // With O_DIRECTORY a link is no directory; which of both, is looked at for the message only.
+            nix::Error::ENOTDIR if facts_at(&at, name).is_some_and(|mode| mode & 0o170_000 == 0o120_000) => {
+                unsafe_at(&so_far, "is a symbolic link")
+            }
             other => io::Error::from(other),
         })?;
         judge(&so_far, &fstat(&at)?)?;
     }
     Ok(at)
+}
+
+fn facts_at(at: &OwnedFd, name: &std::ffi::OsStr) -> Option<u32> {
+    Some(nix::sys::stat::fstatat(at, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?.st_mode)
 }
 
 fn judge(path: &Path, stat: &FileStat) -> io::Result<()> {

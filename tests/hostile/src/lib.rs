@@ -1,6 +1,8 @@
 //! A plugin that does what no plugin should. Which misdeed, and in which export, its parameters say; in all others
 //! it behaves, so that the host can be seen to deal with exactly one thing.
 #![forbid(unsafe_code)]
+mod path;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -88,6 +90,16 @@ enum Misdeed {
     Scribble,
     /// Write the password down, as text and in a reason.
     Tell,
+    /// Reach for files outside of the directory, by every name that it can think of.
+    Escape,
+    /// Reach for a file whose way changes all the time.
+    Race,
+    /// Write a file.
+    Write,
+    /// Take that file away.
+    Remove,
+    /// Read a huge file for as long as it is let.
+    Devour,
     /// Ask the host without end.
     Ask,
     /// Claim that it worked, and do nothing.
@@ -128,6 +140,10 @@ labels! {
     Program DAEMON = "daemon";
     /// what does not end
     Program STUCK = "stuck";
+    /// files that it may change
+    Path FILES = "files";
+    /// files that it may only look at
+    Path SHOWN = "shown";
     /// what the operator never grants
     Program SECRET = "secret";
 }
@@ -258,6 +274,11 @@ impl Hostile {
                 drop(STUCK.available_with(&[ocf_agent::slot("login", format!("me:{password}"))]));
                 return ocf_agent::fail(format!("{password} is {:?}", state::get_text("told")?));
             }
+            Misdeed::Escape => path::escape()?,
+            Misdeed::Race => path::race()?,
+            Misdeed::Write => FILES.write("note", b"was here", 0o600)?,
+            Misdeed::Remove => drop(FILES.remove("note")?),
+            Misdeed::Devour => path::devour()?,
             Misdeed::Ask => loop {
                 drop(state::get("nothing"));
             },

@@ -32,11 +32,13 @@ pub(crate) const RULES: [Rule; 3] = [
                  host/src/capability/NAME, guest-sdk/src/NAME.rs, docs/capabilities/NAME.md",
         find: capabilities,
         seeds: &[
-            ("wit/world.wit", "world host-calls {\n  import path;\n}"),
-            ("host/src/seam/mod.rs", "seam! {\n    path {\n        PathStat = stat(label: String) -> ();\n    }\n}"),
-            ("host/src/capability/path.rs", "fn f() {}"),
-            ("wit/path.wit", "interface path {}"),
-            ("wit/clock.wit", "interface clock {\n  moon-phase: func() -> u8;\n}"),
+            ("wit/world.wit", "world host-calls {\n  import address;\n}"),
+            (
+                "host/src/seam/mod.rs",
+                "seam! {\n    address {\n        AddressState = state(label: String) -> ();\n    }\n}",
+            ),
+            ("host/src/capability/address.rs", "fn f() {}"),
+            ("wit/address.wit", "interface address {}"),
         ],
     },
 ];

@@ -6,145 +6,13 @@ use std::fmt::Write as _;
 
 use super::super::key::{TABLES, Table};
 use super::super::mistake::Mistake;
+use super::rows::{FILES, ROWS};
 use super::*;
 use crate::tests::golden;
 
 /// A value of each type of TOML.
 const TYPES: [(char, &str); 7] =
     [('s', "\"?\""), ('i', "7"), ('f', "1.5"), ('b', "true"), ('d', "1979-05-27"), ('a', "[]"), ('t', "{}")];
-
-/// A key: its table, itself, a good value, the types that it can have, values of these types that it cannot.
-type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
-
-const DIGEST: &str = "\"sha256:b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2\"";
-const ROWS: [Row; 58] = [
-    ("", "format", "1", "", &["2", "\"1\""]),
-    ("", "plugin", "{ digest = [] }", "t", &[]),
-    ("", "program", "{}", "t", &["{ X = {} }", "{ x = 7 }", "{ \"\" = {} }"]),
-    ("", "endpoint", "{}", "t", &["{ X = {} }", "{ x = [] }"]),
-    ("", "stop", "{}", "t", &[]),
-    ("", "limits", "{}", "t", &[]),
-    ("[plugin]", "digest", DIGEST, "sa", &["\"md5:1\"", "[]", "[7]", "[\"sha256:1\"]"]),
-    (
-        "[program.LABEL]",
-        "program",
-        "\"/bin/true\"",
-        "st",
-        &["\"true\"", "\"/bin/../true\"", "\"/bin/*\"", "\"/a\\u0000b\""],
-    ),
-    ("[program.LABEL]", "argv", "[\"-x\"]", "a", &["[7]", "[[7]]", "[\"a\\u0000b\"]", "[{}]", "[[[\"x\"]]]"]),
-    ("[program.LABEL]", "interpreter", "[\"/bin/sh\"]", "a", &["[]", "[\"sh\"]", "[7]", "[\"/bin/sh\", 7]"]),
-    ("[program.LABEL]", "lifetime", "\"action\"", "s", &["\"instace\""]),
-    ("[program.LABEL]", "type", "\"simple\"", "s", &["\"frking\"", "\"oneshot\""]),
-    ("[program.LABEL]", "user", "\"nobody\"", "st", &["\"\"", "\"a\\u0000b\""]),
-    (
-        "[program.LABEL]",
-        "environment",
-        "{ MODE = \"fast\" }",
-        "t",
-        &[
-            "{ \"\" = \"x\" }",
-            "{ \"A-B\" = \"x\" }",
-            "{ 1A = \"x\" }",
-            "{ A = 7 }",
-            "{ LD_PRELOAD = \"x\" }",
-            "{ PYTHONPATH = \"x\" }",
-        ],
-    ),
-    ("[program.LABEL]", "stop", "[{ signal = \"TERM\", grace = \"rest\" }]", "a", &["[]", "[7]", "[\"TERM\"]"]),
-    ("[program.LABEL]", "output", "\"journal\"", "s", &["\"syslog\""]),
-    ("[program.LABEL]", "input", "true", "b", &[]),
-    ("[program.LABEL]", "timeout", "\"3s\"", "s", &["\"soon\"", "\"0s\"", "\"3 days\"", "\"-1s\""]),
-    ("[program.LABEL]", "signals", "[\"HUP\"]", "a", &["[\"KILL\"]", "[\"SIGHUP\"]", "[\"HPU\"]", "[1]"]),
-    ("stop", "signal", "\"TERM\"", "s", &["\"KILL\"", "\"SIGTERM\"", "\"TREM\"", "\"15\""]),
-    ("stop", "grace", "\"rest\"", "s", &["\"101%\"", "\"0%\"", "\"all\"", "\"1.5s\""]),
-    ("[endpoint.LABEL]", "tcp", "{ host = \"::1\", port = 80 }", "t", &[]),
-    ("[endpoint.LABEL]", "timeout", "\"2s\"", "s", &["\"soon\"", "\"0s\""]),
-    ("tcp", "host", "\"127.0.0.1\"", "st", &["\"localhost\"", "\"127.0.0.01\"", "\"10.0.0.0/8\"", "\"\""]),
-    ("tcp", "port", "80", "it", &["0", "65536", "-1"]),
-    ("[stop]", "last-resort", "[\"end\"]", "a", &["[]", "[7]", "[\"edn\"]", "[\"daemon\"]", "[\"open\"]", "[\"any\"]"]),
-    ("[stop]", "gone-when", "{ run = \"end\", exit = [1] }", "t", &[]),
-    ("gone-when", "run", "\"end\"", "s", &["\"edn\"", "\"daemon\"", "\"open\""]),
-    ("gone-when", "exit", "[1]", "a", &["[]", "[256]", "[-1]", "[\"1\"]"]),
-    (
-        "[limits]",
-        "memory",
-        "\"64MiB\"",
-        "s",
-        &["\"64\"", "\"64MB\"", "\"0MiB\"", "\"1GiB\"", "\"99999999999999999999GiB\""],
-    ),
-    ("{ ... }", "param", "\"p\"", "s", &["\"passwd\""]),
-    ("{ ... }", "slot", "\"p\"", "s", &[]),
-    ("{ ... }", "fact", "\"node\"", "s", &["\"host\""]),
-    ("{ ... }", "prefix", "\"x=\"", "s", &[]),
-    ("{ ... }", "one-of", "[\"a\"]", "a", &["[]", "[7]"]),
-    ("{ ... }", "integer", "{}", "t", &["{ min = 3, max = 2 }"]),
-    ("{ ... }", "port", "{}", "t", &["{ min = 3, max = 2 }"]),
-    ("{ ... }", "name", "{}", "t", &[]),
-    ("{ ... }", "text", "{}", "t", &[]),
-    ("{ ... }", "file", "{ under = \"/etc\" }", "t", &[]),
-    ("{ ... }", "directory", "{ under = \"/srv\" }", "t", &[]),
-    ("{ ... }", "ip", "{}", "t", &[]),
-    ("{ ... }", "duration", "{}", "t", &[]),
-    ("integer", "min", "0", "i", &["9223372036854775808"]),
-    ("integer", "max", "9", "i", &["9223372036854775808"]),
-    ("port", "min", "1024", "i", &["0", "65536"]),
-    ("port", "max", "1024", "i", &["0", "65536"]),
-    ("name", "max", "16", "i", &["0", "131072"]),
-    ("text", "max", "200", "i", &["0", "131072"]),
-    ("file, directory", "under", "\"/etc\"", "s", &["\"etc\"", "\"/etc/..\"", "\"/etc/*\""]),
-    ("file, directory", "owner", "\"root\"", "s", &["\"a\\u0000b\""]),
-    ("ip", "within", "[\"10.0.0.0/8\"]", "a", &["[]", "[\"10.0.0.0/33\"]", "[\"ten\"]", "[7]"]),
-    ("duration", "max", "\"1min\"", "s", &["\"long\"", "\"0s\""]),
-    // What is open where it decides more than a word.
-    (
-        "[program.LABEL]",
-        "program",
-        "{ param = \"p\", one-of = [\"/bin/true\"] }",
-        "st",
-        &[
-            "{ param = \"p\", text = {} }",
-            "{ param = \"p\", one-of = [\"true\"] }",
-            "{ fact = \"node\" }",
-            "{ prefix = \"/\", param = \"p\", one-of = [\"/x\"] }",
-        ],
-    ),
-    (
-        "[program.LABEL]",
-        "user",
-        "{ param = \"p\", one-of = [\"nobody\"] }",
-        "st",
-        &["{ param = \"p\", name = {} }", "{ fact = \"instance\" }"],
-    ),
-    (
-        "[program.LABEL]",
-        "environment",
-        "{ A = { param = \"passwd\", text = {} } }",
-        "t",
-        &["{ A = { prefix = \"x\", param = \"p\", text = {} } }"],
-    ),
-    ("tcp", "host", "{ param = \"p\", ip = {} }", "st", &["{ param = \"p\", text = {} }", "{ fact = \"node\" }"]),
-    ("tcp", "port", "{ slot = \"p\", port = {} }", "it", &["{ slot = \"p\", integer = {} }"]),
-];
-
-/// Whole files with what no single key can have.
-const FILES: [&str; 15] = [
-    "",
-    "format = 1\nformat = 1\n",
-    "format = 1\n[program.x]\n[program.x]\n",
-    "format = 1\nprogram\n",
-    "format = 1\nx = \"open\n",
-    "format = 1\n[limits]\nmemory = 64MiB\n",
-    "format = 1\n[limits]\nuser = \"nobody\"\n",
-    "format = 1\n[exotic]\n",
-    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nargv = [{ param = \"p\" }]\n",
-    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nargv = [{ text = {} }]\n",
-    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nargv = [{ param = \"p\", slot = \"s\", text = {} }]\n",
-    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nargv = [{ param = \"p\", text = {}, name = {} }]\n",
-    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nargv = [{ fact = \"node\", text = {} }]\n",
-    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"instance\"\ntype = \"forking\"\nuser = \"b\"\nsignals = [\"HUP\"]\n",
-    "format = 1\n[stop]\nlast-resort = [\"end\"]\ngone-when = { run = \"end\", exit = [1] }\n",
-];
 
 type Pairs = Vec<(&'static str, &'static str)>;
 
@@ -191,6 +59,7 @@ fn file(table: &str, pairs: &Pairs) -> String {
         "[stop]" => format!("format = 1\n{others}[stop]\n{lines}"),
         "gone-when" => format!("format = 1\n{others}[stop]\nlast-resort = [\"end\"]\ngone-when = {inline}\n"),
         "stop" => format!("format = 1\n{program} \"instance\"\nstop = [{inline}]\n"),
+        "[path.LABEL]" => format!("format = 1\n[path.x]\n{lines}"),
         "tcp" => format!("format = 1\n[endpoint.x]\ntcp = {inline}\n"),
         "{ ... }" => format!("format = 1\n{program} \"action\"\nargv = [{inline}]\n"),
         "file, directory" => argument("file"),
@@ -320,6 +189,7 @@ fn every_line_that_finds_a_mistake_was_reached() {
         ("mod.rs", include_str!("../mod.rs")),
         ("reader.rs", include_str!("../reader.rs")),
         ("kind.rs", include_str!("../kind.rs")),
+        ("path.rs", include_str!("../path.rs")),
         ("template.rs", include_str!("../template.rs")),
     ] {
         for (number, line) in text.lines().enumerate() {
