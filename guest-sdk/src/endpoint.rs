@@ -1,13 +1,15 @@
-//! Places where a program listens. That nobody answers is an answer here, not an error.
+//! Places where a program listens: TCP and UDP ports, UNIX sockets, web addresses. That nobody answers is an answer here,
+//! not an error.
 //!
 //! Errors of all: `Denied` if the label is not granted; `Invalid` for slots that do not fit; `TimedOut` only at the
 //! deadline of the action.
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
-pub use crate::bindings::agent::ocf::agent::endpoint::{Reach, Reply, Until};
+pub use crate::bindings::agent::ocf::agent::endpoint::{HttpRequest, HttpResponse, Reach, Reply, Until};
 pub use crate::bindings::agent::ocf::agent::types::Slot;
 use crate::error::{About, Error};
 use crate::host::endpoint as host;
@@ -82,6 +84,31 @@ impl Endpoint {
         host::connect(self.0, slots).about(self.about())
     }
 
+    /// Whether a process of this node listens there. Nothing is connected: the service notices nothing, and may still be
+    /// too busy to answer.
+    ///
+    /// ```
+    /// # ocf_agent::labels! { /** x */ Endpoint DB = "db"; }
+    /// # ocf_agent::fake::Node::new().endpoint("db", "").install();
+    /// assert!(DB.listening()?);
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn listening(self) -> Result<bool, Error> {
+        self.listening_with(&[])
+    }
+
+    /// [`listening`](Self::listening), with slots.
+    ///
+    /// ```
+    /// # ocf_agent::labels! { /** x */ Endpoint DB = "db"; }
+    /// # ocf_agent::fake::Node::new().install();
+    /// assert!(!DB.listening_with(&[ocf_agent::slot("port", 5432)])?);
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn listening_with(self, slots: &[Slot]) -> Result<bool, Error> {
+        host::listening(self.0, slots).about(self.about())
+    }
+
     /// Connects, sends, receives until the answer is complete, hangs up.
     ///
     /// ```
@@ -133,6 +160,118 @@ impl Endpoint {
         let reply = self.exchange_with(slots, &[], Until::Bytes(b"\n".to_vec()))?;
         let line = reply.text().lines().next().unwrap_or_default().to_owned();
         Ok(Banner { reach: reply.reach, line })
+    }
+}
+
+impl Endpoint {
+    /// Asks a web address that the label is bound to for what is at `target` below it: empty, or `/` and more, or `?` and
+    /// more. No redirection is followed.
+    ///
+    /// ```
+    /// # use ocf_agent::{Health, Outcome, fail};
+    /// ocf_agent::labels! {
+    ///     /// asks the server whether it is well
+    ///     Endpoint HEALTH = "health" suggest r#"
+    ///         http = { param = "probe_url", url = { host = ["127.0.0.1"], port = [80, 8080] } }
+    ///     "#;
+    /// }
+    /// fn monitor() -> Outcome<Health> {
+    ///     let answer = HEALTH.get("")?;
+    ///     if answer.is_success() { Ok(Health::Running) } else { fail(format!("health: {answer}")) }
+    /// }
+    /// # ocf_agent::fake::Node::new().http("health", 200, "fine").install();
+    /// # assert_eq!(monitor(), Ok(Health::Running));
+    /// # ocf_agent::fake::Node::new().http("health", 503, "no").install();
+    /// # assert_eq!(monitor().unwrap_err().reason, "health: status 503");
+    /// # ocf_agent::fake::Node::new().install();
+    /// # assert_eq!(monitor().unwrap_err().reason, "health: connection refused");
+    /// ```
+    pub fn get(self, target: &str) -> Result<HttpResponse, Error> {
+        self.http(&[], &request("GET", target))
+    }
+
+    /// [`get`](Self::get), without the body.
+    ///
+    /// ```
+    /// # ocf_agent::labels! { /** x */ Endpoint WEB = "web"; }
+    /// # ocf_agent::fake::Node::new().http("web", 204, "").install();
+    /// assert_eq!(WEB.head("/")?.status, 204);
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn head(self, target: &str) -> Result<HttpResponse, Error> {
+        self.http(&[], &request("HEAD", target))
+    }
+
+    /// One request, as it is made up here. The policy says which methods and headers a label may use.
+    ///
+    /// ```
+    /// use ocf_agent::endpoint::HttpRequest;
+    /// # ocf_agent::labels! { /** x */ Endpoint API = "api"; }
+    /// # ocf_agent::fake::Node::new().http("api", 202, "").install();
+    /// let request = HttpRequest {
+    ///     method: "POST".into(),
+    ///     target: "/v1/drain".into(),
+    ///     headers: vec![("content-type".into(), "application/json".into())],
+    ///     body: b"{}".to_vec(),
+    /// };
+    /// assert!(API.http(&[ocf_agent::slot("port", 8080)], &request)?.is_success());
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn http(self, slots: &[Slot], request: &HttpRequest) -> Result<HttpResponse, Error> {
+        host::http(self.0, slots, request).about(self.about())
+    }
+}
+
+fn request(method: &str, target: &str) -> HttpRequest {
+    HttpRequest { method: method.into(), target: target.into(), headers: Vec::new(), body: Vec::new() }
+}
+
+impl HttpResponse {
+    /// Whether there is a complete answer, with a status of 200 to 299.
+    ///
+    /// ```
+    /// # ocf_agent::labels! { /** x */ Endpoint WEB = "web"; }
+    /// # ocf_agent::fake::Node::new().http("web", 302, "").install();
+    /// assert!(!WEB.get("/")?.is_success());
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn is_success(&self) -> bool {
+        self.reach == Reach::Open && (200..300).contains(&self.status)
+    }
+
+    /// The first header of a name, in any case of letters.
+    ///
+    /// ```
+    /// # ocf_agent::labels! { /** x */ Endpoint WEB = "web"; }
+    /// # ocf_agent::fake::Node::new().http("web", 200, "").http_header("web", "server", "nginx").install();
+    /// assert_eq!(WEB.get("/")?.header("Server"), Some("nginx"));
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body, as text.
+    ///
+    /// ```
+    /// # ocf_agent::labels! { /** x */ Endpoint WEB = "web"; }
+    /// # ocf_agent::fake::Node::new().http("web", 200, "It works!").install();
+    /// assert!(WEB.get("/")?.text().contains("works"));
+    /// # Ok::<(), ocf_agent::Error>(())
+    /// ```
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+impl fmt::Display for HttpResponse {
+    /// Words for a reason: `status 503`, `connection refused`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reach {
+            Reach::Open => write!(f, "status {}", self.status),
+            reach => reach.fmt(f),
+        }
     }
 }
 

@@ -39,6 +39,7 @@
 //! Every call panics if no [`Node`] is installed, and asking for a parameter that the agent does not declare does too.
 pub(crate) mod calls;
 pub(crate) mod files;
+mod pages;
 pub(crate) mod replay;
 
 pub use files::file;
@@ -52,7 +53,7 @@ use std::time::Duration;
 
 use crate::bindings::agent::ocf::agent::types::Error;
 use crate::canonical;
-use crate::endpoint::{Reach, Reply, Until};
+use crate::endpoint::{HttpResponse, Reach, Reply, Until};
 use crate::instance::{ActionName, CloneFacts, Move, Notice};
 use crate::log::Level;
 use crate::parameter::Declared;
@@ -82,6 +83,7 @@ pub struct Node {
     state: BTreeMap<String, Vec<u8>>,
     programs: BTreeMap<String, FakeProgram>,
     files: BTreeMap<String, files::Tree>,
+    pages: BTreeMap<String, HttpResponse>,
     endpoints: BTreeMap<String, Reply>,
     denied: BTreeSet<String>,
     unavailable: BTreeSet<String>,
@@ -130,6 +132,7 @@ impl Node {
             state: BTreeMap::new(),
             programs: BTreeMap::new(),
             files: BTreeMap::new(),
+            pages: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             denied: BTreeSet::new(),
             unavailable: BTreeSet::new(),

@@ -187,6 +187,8 @@ pub(crate) use crate::fake::files as path;
 
 pub(crate) mod endpoint {
     use super::{Error, Reach, Reply, Slot, Until, with};
+    use crate::bindings::agent::ocf::agent::endpoint::{HttpRequest, HttpResponse};
+    use crate::instance::ActionName;
 
     fn answer(label: &str, what: &str) -> Result<Reply, Error> {
         with(|node| {
@@ -213,5 +215,30 @@ pub(crate) mod endpoint {
             None => (),
         }
         Ok(reply)
+    }
+    pub(crate) fn listening(label: &str, _: &[Slot]) -> Result<bool, Error> {
+        // Who is silent is there.
+        Ok(matches!(answer(label, "listening")?.reach, Reach::Open | Reach::Silent))
+    }
+    pub(crate) fn http(label: &str, _: &[Slot], request: &HttpRequest) -> Result<HttpResponse, Error> {
+        with(|node| {
+            node.permit("endpoint", label, &format!("{} {}", request.method, request.target))?;
+            let looks_only = matches!(node.action, ActionName::Monitor | ActionName::Validate);
+            if looks_only && !matches!(request.method.as_str(), "GET" | "HEAD") {
+                return Err(Error::Invalid("monitor and validate change nothing".into()));
+            }
+            if !(request.target.is_empty() || request.target.starts_with(['/', '?'])) {
+                return Err(Error::Invalid("a target is empty, or begins with `/` or `?`".into()));
+            }
+            let nobody = |reach| HttpResponse { reach, status: 0, headers: vec![], body: vec![], truncated: false };
+            let reach = node.endpoints.get(label).map_or(Reach::Refused, |reply| reply.reach);
+            // Who listens and was given no page to show does not speak HTTP.
+            let silent = if reach == Reach::Open { Reach::Silent } else { reach };
+            let mut answer = node.pages.get(label).cloned().unwrap_or_else(|| nobody(silent));
+            if request.method == "HEAD" {
+                answer.body.clear();
+            }
+            Ok(answer)
+        })
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Node, with};
 use crate::bindings::agent::ocf::agent::types::Error;
-use crate::endpoint::{Reach, Reply, Until};
+use crate::endpoint::{HttpRequest, HttpResponse, Reach, Reply, Until};
 use crate::path::{Entry, Facts};
 use crate::program::{Condition, Output, SignalName, Slot};
 use crate::{Health, Outcome, Parameters};
@@ -66,6 +66,8 @@ answered! {
     endpoint {
         connect(label: &str, slots: &[Slot]) -> Reach;
         exchange(label: &str, slots: &[Slot], send: &[u8], until: &Until) -> Reply;
+        listening(label: &str, slots: &[Slot]) -> bool;
+        http(label: &str, slots: &[Slot], request: &HttpRequest) -> HttpResponse;
     }
 }
 

@@ -5,6 +5,7 @@ mod process;
 mod recording;
 mod session;
 mod trace;
+mod web;
 
 pub use process::Process;
 pub use recording::{Began, Entry, Recorder, Returned, Seen};
@@ -13,13 +14,13 @@ pub use trace::Trace;
 
 use std::time::{Duration, Instant};
 
-use crate::capability::{endpoint as endpoints, path as paths, program as programs, state as states};
+use crate::capability::{path as paths, program as programs, state as states};
 use crate::instance::{Daemon, Directory, Record};
 use crate::ocf::request::Guest;
 use crate::policy::template::Values;
 use crate::policy::{Access, Lifetime, Policy};
 use crate::report::Log;
-use crate::seam::{Answer, Error, Export, Slot, endpoint, path, program, state};
+use crate::seam::{Answer, Error, Export, Slot, path, program, state};
 
 /// Questions of one action.
 const CALLS: u32 = 100_000;
@@ -78,6 +79,7 @@ pub struct Broker<'a> {
     export: Export,
     calls: u32,
     path_bytes: paths::Budget,
+    asked: web::Asked,
 }
 
 impl<'a> Broker<'a> {
@@ -103,6 +105,7 @@ impl<'a> Broker<'a> {
             export: Export::Validate,
             calls: 0,
             path_bytes: paths::Budget::default(),
+            asked: web::Asked::default(),
         }
     }
 
@@ -349,33 +352,5 @@ impl path::Host for Broker<'_> {
         let permit = self.path("path.make-directory", &label, &name, Access::Write)?;
         self.leave_the_tracks()?;
         permit.make_directory(mode)
-    }
-}
-
-impl Broker<'_> {
-    fn endpoint(&self, label: &str, slots: &[Slot]) -> Answer<endpoints::Permit> {
-        endpoints::permit(&self.policy.endpoints, label, slots, self.values(), self.deadline.plugin)
-    }
-}
-
-impl endpoint::Host for Broker<'_> {
-    fn connect(&mut self, label: String, slots: Vec<Slot>) -> Answer<endpoint::Reach> {
-        self.count("endpoint.connect", false)?;
-        self.endpoint(&label, &slots)?.connect()
-    }
-
-    fn exchange(
-        &mut self,
-        label: String,
-        slots: Vec<Slot>,
-        send: Vec<u8>,
-        until: endpoint::Until,
-    ) -> Answer<endpoint::Reply> {
-        self.count("endpoint.exchange", false)?;
-        let permit = self.endpoint(&label, &slots)?;
-        if !send.is_empty() {
-            self.leave_the_tracks()?;
-        }
-        permit.exchange(&send, &until)
     }
 }

@@ -96,13 +96,16 @@ fn readable(entries: &[Entry]) -> Option<Recording> {
             }
             (Entry::Asked(call), Some(export)) => {
                 let Some(call) = decode::<Call>(call) else { break };
-                let (name, with) = call.shown();
-                export.calls.push(recording::Call { call: name, with, answer: None, took_ms: 0.0 });
+                if !call.goes_on() {
+                    let (name, with) = call.shown();
+                    export.calls.push(recording::Call { call: name, with, answer: None, took_ms: 0.0 });
+                }
                 asked = Some(call);
             }
             (Entry::Answered { answer, took }, Some(export)) => {
                 let (Some(call), Some(asked)) = (export.calls.last_mut(), asked.take()) else { break };
-                (call.answer, call.took_ms) = (asked.answer_shown(answer), milliseconds(*took));
+                call.answer = asked.answer_shown(answer);
+                call.took_ms += milliseconds(*took);
             }
             (Entry::Returned { verdict, took }, Some(export)) => {
                 (export.result, export.took_ms) = (Some(returned(verdict)), milliseconds(*took));

@@ -133,17 +133,35 @@ tables! {
         "owner" "root" "a user's name or number, or a parameter with `one-of`" "owner = \"www-data\""
             "Whom files and directories belong to that the plugin makes, with that user's group. For access \"write\".";
     }
-    ENDPOINT "[endpoint.LABEL]" "A place that the plugin may connect to under this label." {
-        "tcp" "required" "a table with `host` and `port`" "tcp = { host = \"127.0.0.1\", port = 80 }"
-            "A TCP address.";
+    ENDPOINT "[endpoint.LABEL]" "A place that the plugin may connect to under this label. Exactly one of `tcp`, `udp`, `unix` and `http` says where it is." {
+        "tcp" "another place" "a table with `host` and `port`" "tcp = { host = \"127.0.0.1\", port = 80 }"
+            "A TCP port.";
+        "udp" "another place" "a table with `host` and `port`" "udp = { host = \"127.0.0.1\", port = 123 }"
+            "A UDP port. A datagram has at most 512 bytes, and the next one goes 100 ms later at the earliest.";
+        "unix" "another place" "a table with `path`, and `owner` if it is not root" "unix = { path = \"/run/nginx/status.sock\", owner = \"www-data\" }"
+            "A UNIX stream socket.";
+        "http" "another place" "a web address that begins with http://, or a parameter or slot with `url`" "http = \"http://127.0.0.1:8080/health\""
+            "A web address, and all that is below it. No redirection and no proxy is followed.";
+        "names" "no name" "a table of hosts' names, each with a list of at most 16 IP addresses" "names = { \"www.example\" = [\"10.1.0.7\", \"10.1.0.8\"] }"
+            "What the names in the web address stand for: nobody looks them up. The first address that takes the connection is asked. For `http`.";
+        "method" "GET and HEAD" "a list of GET, HEAD, POST, PUT, DELETE" "method = [\"GET\", \"POST\"]"
+            "Methods that the plugin may use. In monitor and validate only GET and HEAD are. For `http`.";
+        "headers" "accept, content-type and user-agent" "a list of headers' names" "headers = [\"accept\", \"x-token\"]"
+            "Headers that the plugin may send; those that say where a request goes or ends are the host's. For `http`.";
         "timeout" "5 s" "a duration" "timeout = \"2s\""
             "How long connecting and exchanging may take together; never longer than the action.";
     }
-    TCP "tcp" "A TCP address." {
+    PORT_AT "tcp, udp" "An address and a port." {
         "host" "required" "an IP address, or a parameter or slot with `ip` or `one-of`; names are not resolved" "host = \"127.0.0.1\""
             "The address.";
         "port" "required" "a number from 1 to 65535, or a parameter or slot with `port` or `one-of`" "port = { param = \"port\", port = {} }"
             "The port.";
+    }
+    UNIX "unix" "A UNIX stream socket." {
+        "path" "required" "an absolute path without `..` and wildcards, or a parameter or slot with `one-of` or `file`" "path = \"/run/nginx/status.sock\""
+            "Where the socket is. Every directory above it must be root's or its owner's, and not writable by others; no symbolic link may lead there.";
+        "owner" "root alone" "a user's name or number, or a parameter with `one-of`" "owner = \"www-data\""
+            "Whom the socket may belong to, besides root.";
     }
     STOP "[stop]" "What to do when the plugin cannot stop and not all that it started is tracked by the host." {
         "last-resort" "required" "a list of labels of programs with lifetime \"action\" and literal arguments" "last-resort = [\"kill-all\"]"
@@ -186,6 +204,8 @@ tables! {
             "Type: a directory below a directory, or that directory itself.";
         "ip" "another type" "a table with `within`, optional" "[{ param = \"address\", ip = { within = [\"10.1.0.0/16\"] } }]"
             "Type: an IP address, version 4 or 6.";
+        "url" "another type" "a table with `host` and `port`, and `path` if that matters" "http = { param = \"probe_url\", url = { host = [\"127.0.0.1\"], port = [80, 8080] } }"
+            "Type: a web address that begins with http://, without a user in it. For `http` of an endpoint only.";
         "duration" "another type" "a table with `max`, optional" "[{ param = \"patience\", duration = { max = \"1min\" } }]"
             "Type: a span of time; passed in milliseconds.";
     }
@@ -212,6 +232,14 @@ tables! {
     IP "ip" "Which addresses." {
         "within" "all" "a list of networks" "[{ param = \"p\", ip = { within = [\"10.1.0.0/16\", \"fd00::/8\"] } }]"
             "Networks, one of which the address must be in.";
+    }
+    URL "url" "Which web addresses." {
+        "host" "required" "a list of IP addresses, networks and names; what a name stands for is said in `names`" "http = { param = \"p\", url = { host = [\"127.0.0.1\", \"10.1.0.0/16\"], port = [80] } }"
+            "Hosts, one of which it must have.";
+        "port" "required" "a list of numbers from 1 to 65535" "http = { param = \"p\", url = { host = [\"127.0.0.1\"], port = [80, 8080] } }"
+            "Ports, one of which it must have; 80 is the one of an address that says none.";
+        "path" "any" "a path without a query" "http = { param = \"p\", url = { host = [\"127.0.0.1\"], port = [80], path = \"/health\" } }"
+            "What its path must be, or be below.";
     }
     DURATION "duration" "How long at most." {
         "max" "no bound" "a duration" "[{ param = \"p\", duration = { max = \"1min\" } }]" "The longest.";

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::key::{self, Table};
 use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
+use super::url::{Host, Url, check_target, is_name};
 
 /// Bytes of a value of type `text`, where the policy sets no other limit.
 const TEXT_BYTES: usize = 4096;
@@ -15,8 +16,8 @@ const NAME_BYTES: usize = 64;
 const ARGUMENT_BYTES: i64 = 131_071;
 
 /// How types are called in a policy.
-pub(super) const KINDS: [&str; 9] =
-    ["one-of", "integer", "port", "name", "text", "file", "directory", "ip", "duration"];
+pub(super) const KINDS: [&str; 10] =
+    ["one-of", "integer", "port", "name", "text", "file", "directory", "ip", "url", "duration"];
 
 /// What it may be.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,7 @@ pub(super) enum Kind {
     /// A path below this one, as text: who uses it follows no link on the way.
     Below(PathBuf),
     Ip(Vec<Network>),
+    Url(UrlRule),
     Duration {
         max_ms: u64,
     },
@@ -50,6 +52,15 @@ pub(super) enum Kind {
 pub(super) struct Place {
     pub(super) under: PathBuf,
     pub(super) owner: Option<String>,
+}
+
+/// Which web addresses.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct UrlRule {
+    networks: Vec<Network>,
+    pub(super) names: Vec<String>,
+    ports: Vec<u16>,
+    path: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +91,7 @@ impl Kind {
                 is_plain_path(path) && path.starts_with(under)
             }
             Self::Ip(networks) => address_of(value).is_some_and(|address| is_granted(address, networks)),
+            Self::Url(rule) => return rule.check(value),
             Self::Duration { max_ms } => value.parse::<u64>().is_ok_and(|ms| ms <= *max_ms),
         };
         if fits { Ok(()) } else { Err(format!("is not {} as the policy wants it", self.word())) }
@@ -96,6 +108,7 @@ impl Kind {
             Self::Directory(_) => "a directory",
             Self::Below(_) => "a path below the directory",
             Self::Ip(_) => "an address",
+            Self::Url(_) => "a web address",
             Self::Duration { .. } => "a duration",
         }
     }
@@ -133,6 +146,26 @@ impl Place {
             Some("root") if crate::sys::trusted::is_root(facts.st_uid) => Ok(()),
             Some(owner) if crate::sys::user::account(owner).is_some_and(|u| u.uid == facts.st_uid) => Ok(()),
             Some(owner) => Err(format!("does not belong to {owner}")),
+        }
+    }
+}
+
+impl UrlRule {
+    fn check(&self, value: &str) -> Result<(), String> {
+        let url = Url::parse(value).map_err(str::to_owned)?;
+        let is_host_granted = match &url.host {
+            Host::Address(address) => !self.networks.is_empty() && is_granted(*address, &self.networks),
+            Host::Name(name) => self.names.contains(name),
+        };
+        if !is_host_granted {
+            return Err("has a host that the policy does not list".to_owned());
+        }
+        if !self.ports.contains(&url.port) {
+            return Err(format!("has port {}, which the policy does not list", url.port));
+        }
+        match &self.path {
+            Some(path) if !url.is_below(path) => Err(format!("is not below {path}")),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -218,6 +251,7 @@ pub(super) fn kind(at: &Reader<'_, '_>) -> Read<Kind> {
         let within = |v: &Value<'_, '_>| v.some(&Mistake::NoNetwork)?.iter().map(network).collect::<Read<Vec<_>>>();
         v.table(&key::IP, |b| Ok(Kind::Ip(b.optional("within", within)?.unwrap_or_default())))
     })?);
+    kinds.extend(at.optional("url", url_rule)?);
     kinds.extend(at.optional("duration", |v| {
         let max_ms = v.table(&key::DURATION, |b| b.optional("max", super::duration))?;
         Ok(Kind::Duration { max_ms: max_ms.unwrap_or(u64::MAX) })
@@ -240,6 +274,32 @@ fn range(value: &Value<'_, '_>, keys: &'static Table, least: i64, most: i64) -> 
 fn length(value: &Value<'_, '_>, keys: &'static Table, default: usize) -> Read<usize> {
     let max = value.table(keys, |at| at.optional("max", |v| v.integer(1, ARGUMENT_BYTES)))?;
     Ok(max.and_then(|n| usize::try_from(n).ok()).unwrap_or(default))
+}
+
+fn url_rule(value: &Value<'_, '_>) -> Read<Kind> {
+    value.table(&key::URL, |at| {
+        let mut rule = UrlRule { networks: Vec::new(), names: Vec::new(), ports: Vec::new(), path: None };
+        at.required("host", |v| {
+            for host in v.some(&Mistake::NoHost)? {
+                let text = host.string()?;
+                match Network::parse(text) {
+                    Some(network) => rule.networks.push(network),
+                    None if is_name(text) => rule.names.push(text.to_owned()),
+                    None => return Err(host.wrong(&Mistake::Host)),
+                }
+            }
+            Ok(())
+        })?;
+        rule.ports = at.required("port", |v| {
+            let port = |p: &Value<'_, '_>| p.integer(1, 65535).map(|n| u16::try_from(n).unwrap_or(0));
+            v.some(&Mistake::NoPort)?.iter().map(port).collect()
+        })?;
+        rule.path = at.optional("path", |v| match v.string()? {
+            path if path.starts_with('/') && !path.contains('?') && check_target(path).is_ok() => Ok(path.to_owned()),
+            _ => Err(v.wrong(&Mistake::UrlPath)),
+        })?;
+        Ok(Kind::Url(rule))
+    })
 }
 
 fn place(value: &Value<'_, '_>) -> Read<Place> {

@@ -113,7 +113,7 @@ mistakes! {
     /// No network.
     NoNetwork "no network: nothing could ever be passed"
     /// An open value without a type.
-    NoType "a value from outside needs a type: one of one-of, integer, port, name, text, file, directory, ip, duration"
+    NoType "a value from outside needs a type: one of one-of, integer, port, name, text, file, directory, ip, url, duration"
     /// An open value with several.
     TwoTypes "more than one type"
     /// A path that is none for us.
@@ -154,6 +154,16 @@ mistakes! {
     DirectoryType "a directory from outside needs `one-of` or `directory = {{ under = ... }}`"
     /// An owner of a directory that is granted.
     DirectoryOwner "`owner` is not for the directory of a label: what is below may belong to anybody"
+    /// A socket that could be any.
+    SocketType "a socket from outside needs `one-of` or `file = {{ under = ... }}`"
+    /// An owner of the file, which is the socket.
+    SocketOwner "`owner` stands beside `path`: it is the socket's"
+    /// A web address that could be any.
+    UrlType "a web address from outside needs `url = {{ host = [...], port = [...] }}`"
+    /// A web address for a program, which would make of it what it likes.
+    UrlElsewhere "`url` is for `http` of an endpoint"
+    /// What is no web address: what is wrong with it.
+    Url(why: &'static str) "a web address such as \"http://127.0.0.1:8080/health\": this one {why}"
     /// A blank that the operator is to fill in.
     NoAccess "fill in the access: \"read\", or \"write\", which includes it"
     /// Another word for an access.
@@ -164,6 +174,34 @@ mistakes! {
     NoOwner "fill in the owner, or leave it out for root"
     /// An owner of what is never made.
     OwnerOfRead "`owner` is for `access = \"write\"`: it says whom that which is made belongs to"
+    /// No place, or several.
+    Places "exactly one of `tcp`, `udp`, `unix` and `http` says where somebody listens"
+    /// A key of web addresses.
+    HttpOnly(key: &'static str) "`{key}` is for `http`"
+    /// A name that stands for no address.
+    Unnamed(name: String) "nobody looks up {name}: say `names = {{ \"{name}\" = [\"ADDRESS\"] }}`"
+    /// A method that is not known.
+    Method "a method is one of GET, HEAD, POST, PUT, DELETE"
+    /// No method or no header.
+    NothingAsked "an empty list allows nothing: leave it out for what is usual"
+    /// A header that the host writes.
+    OwnHeader "this header is the host's: it says where a request goes, or where it ends"
+    /// What cannot be a header.
+    Header "a header's name is 1-64 of letters, digits, `-` and `_`"
+    /// What cannot be a host's name.
+    HostName "a host's name is lower-case letters, digits, `-` and dots"
+    /// A name without an address.
+    NoAddress "no address: nobody could ever be asked"
+    /// Too many addresses: how many there may be.
+    ManyAddresses(most: usize) "at most {most} addresses"
+    /// What is no host of a web address.
+    Host "an address, a network such as \"10.1.0.0/16\", or a name"
+    /// No host.
+    NoHost "no host: nobody could ever be asked"
+    /// No port.
+    NoPort "no port: nobody could ever be asked"
+    /// What is no path of a web address.
+    UrlPath "a path such as \"/health\", without a query"
 }
 
 #[cfg(not(feature = "tool"))]

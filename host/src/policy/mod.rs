@@ -5,6 +5,7 @@
 //! capabilities act), wishes of the plugin (they stand in its requests).
 
 mod diagnostic;
+mod endpoint;
 pub mod key;
 mod kind;
 pub mod lint;
@@ -15,12 +16,15 @@ mod path;
 pub mod place;
 mod reader;
 pub mod template;
+mod url;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use endpoint::{Endpoint, Http, Place, Port};
 pub use kind::address_of;
 pub use path::{Access, PathGrant, refused as refused_directory};
 #[cfg(feature = "tool")]
 pub(crate) use reader::is_label;
+pub use url::{Host, Url};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,17 +113,6 @@ pub enum Grace {
     Rest,
 }
 
-/// A TCP endpoint.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Endpoint {
-    /// An IP address.
-    pub host: Template,
-    /// A port.
-    pub port: Template,
-    /// How long connecting and exchanging may take together, milliseconds.
-    pub timeout_ms: u64,
-}
-
 /// Programs that end what the plugin could not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastResort {
@@ -193,7 +186,7 @@ impl Policy {
             let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
             let programs = file.labelled("program", &key::PROGRAM, program)?;
             let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs))?;
-            let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint)?;
+            let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint::endpoint)?;
             let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
             let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
             let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
@@ -254,16 +247,6 @@ fn program(at: &mut Reader<'_, '_>) -> Read<Program> {
         timeout_ms,
         signals: signals.unwrap_or_default(),
     })
-}
-
-fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
-    let (host, port) = at.required("tcp", |value| {
-        value.table(&key::TCP, |tcp| {
-            Ok((tcp.required("host", template::address)?, tcp.required("port", template::port)?))
-        })
-    })?;
-    let timeout_ms = at.optional("timeout", duration)?.unwrap_or(5_000);
-    Ok(Endpoint { host, port, timeout_ms })
 }
 
 fn last_resort(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) -> Read<LastResort> {

@@ -9,6 +9,7 @@ use super::key;
 use super::kind::{KINDS, Kind, absolute, address_of, is_plain_path, kind};
 use super::mistake::Mistake;
 use super::reader::{Read, Value};
+use super::url::Url;
 use crate::ocf::Parameters;
 use crate::ocf::description::is_secret;
 use crate::ocf::request::Guest;
@@ -91,6 +92,14 @@ impl Template {
         match &self.source {
             Source::Literal(text) => Some(text),
             Source::Open(..) => None,
+        }
+    }
+
+    /// Returns the names that a web address from outside may have as its host.
+    pub(super) fn named_hosts(&self) -> &[String] {
+        match &self.source {
+            Source::Open(_, Kind::Url(rule)) => &rule.names,
+            Source::Open(..) | Source::Literal(_) => &[],
         }
     }
 
@@ -215,6 +224,26 @@ pub(super) fn directory(value: &Value<'_, '_>) -> Read<Template> {
     absolute(value).map(|path| Template::literal(&path.to_string_lossy()))
 }
 
+/// Reads the path of a socket: as [`directory`], with `file` in the place of `directory`.
+pub(super) fn socket(value: &Value<'_, '_>) -> Read<Template> {
+    if value.is_table() {
+        return open(value, Use::Socket);
+    }
+    absolute(value).map(|path| Template::literal(&path.to_string_lossy()))
+}
+
+/// Reads a web address: literal, or a parameter or slot with `url`.
+pub(super) fn url(value: &Value<'_, '_>) -> Read<Template> {
+    if value.is_table() {
+        return open(value, Use::Url);
+    }
+    let text = value.string()?;
+    match Url::parse(text) {
+        Ok(_) => Ok(Template::literal(text)),
+        Err(why) => Err(value.wrong(&Mistake::Url(why))),
+    }
+}
+
 /// Reads a user: a name, or a parameter with `one-of`.
 pub(super) fn user(value: &Value<'_, '_>) -> Read<Template> {
     if value.is_table() {
@@ -294,6 +323,8 @@ enum Use {
     Environment,
     Program,
     Directory,
+    Socket,
+    Url,
     User,
     Address,
     Port,
@@ -333,12 +364,17 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
                 Some(place) => Kind::Below(place),
                 None => return Err(at.wrong(&Mistake::DirectoryOwner)),
             },
+            Kind::File(place) if used == Use::Socket => match place.as_text() {
+                Some(place) => Kind::Below(place),
+                None => return Err(at.wrong(&Mistake::SocketOwner)),
+            },
             other => other,
         };
         let fits = match used {
-            Use::Argument | Use::Environment => true,
+            Use::Argument | Use::Environment => !matches!(kind, Kind::Url(_)),
             Use::Program => matches!(kind, Kind::OneOf(_) | Kind::File(_)),
-            Use::Directory => matches!(kind, Kind::OneOf(_) | Kind::Below(_)),
+            Use::Directory | Use::Socket => matches!(kind, Kind::OneOf(_) | Kind::Below(_)),
+            Use::Url => matches!(kind, Kind::Url(_)),
             Use::User => matches!(kind, Kind::OneOf(_)),
             Use::Address => matches!(kind, Kind::Ip(_) | Kind::OneOf(_)),
             Use::Port => matches!(kind, Kind::Port { .. } | Kind::OneOf(_)),
@@ -347,12 +383,15 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
             return Err(at.wrong(&match used {
                 Use::Program => Mistake::ProgramType,
                 Use::Directory => Mistake::DirectoryType,
+                Use::Socket => Mistake::SocketType,
+                Use::Url => Mistake::UrlType,
                 Use::User => Mistake::UserType,
                 Use::Address => Mistake::AddressType,
-                Use::Port | Use::Argument | Use::Environment => Mistake::PortType,
+                Use::Argument | Use::Environment => Mistake::UrlElsewhere,
+                Use::Port => Mistake::PortType,
             }));
         }
-        if matches!(used, Use::Program | Use::Directory)
+        if matches!(used, Use::Program | Use::Directory | Use::Socket)
             && let Kind::OneOf(words) = &kind
             && !words.iter().all(|w| is_plain_path(Path::new(w)))
         {

@@ -7,6 +7,7 @@
 mod baseline;
 mod code;
 mod facts;
+mod http;
 mod imports;
 
 pub use facts::{Facts, MEMORY_BYTES, announced, clone_facts};

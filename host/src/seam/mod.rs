@@ -2,15 +2,18 @@
 //!
 //! The runner turns each import of a plugin into one [`Call`], sends it, and waits for the answer; the broker turns
 //! it back into a call of the same trait, generated from the WIT. One line a function in the table below: a line that
-//! does not fit the WIT does not compile. Both ends are one build, so the encoding needs no versions; what is written
-//! down for people (traces, recordings) goes by name.
+//! does not fit the WIT does not compile. What begins with `@` the runner does itself, and asks for less: see [`Web`].
+//! Both ends are one build, so the encoding needs no versions; what is written down for people (traces, recordings) goes
+//! by name.
 //!
 //! What must never enter here: policy, effects, an engine.
 
 #[cfg(feature = "tool")]
 mod readable;
+mod web;
 mod wire;
 
+pub use web::{Piece, Sent, Web, unanswered};
 pub use wire::{Channel, Lost, MESSAGE_BYTES, decode, encode};
 
 use std::fmt::Debug;
@@ -35,27 +38,42 @@ pub use types::{Error, ExitStatus, Failure, FailureKind, Health, Slot};
 pub type Answer<T> = Result<T, Error>;
 
 macro_rules! seam {
-    ($( $interface:ident { $( $Call:ident = $function:ident($($argument:ident: $Argument:ty),*) -> $Answer:ty; )* } )*) => {
+    ($( $interface:ident {
+        $( $Call:ident = $function:ident($($argument:ident: $Argument:ty),*) -> $Answer:ty; )*
+        $( @$own:ident($($passed:ident: $Passed:ty),*) -> $Own:ty; )*
+    } )*) => {
         /// A question of the plugin.
         #[derive(Debug, Serialize, Deserialize)]
         #[allow(missing_docs, reason = "one variant a function of the WIT, where the words stand")]
         pub enum Call {
             $( $( $Call { $($argument: $Argument),* }, )* )*
+            /// See [`Web`].
+            WebSend { label: String, slots: Vec<Slot>, request: endpoint::HttpRequest },
+            /// See [`Web`].
+            WebReceive {},
+            /// See [`Web`].
+            WebEnd { response: endpoint::HttpResponse },
         }
 
         impl Call {
             /// Returns the name of the function, as `interface.function`.
             pub fn name(&self) -> &'static str {
-                match self { $( $( Self::$Call { .. } => concat!(stringify!($interface), ".", stringify!($function)), )* )* }
+                match self { $( $( Self::$Call { .. } => concat!(stringify!($interface), ".", stringify!($function)), )* )*
+                    Self::WebSend { .. } => "endpoint.http",
+                    Self::WebReceive { .. } => "endpoint.http (more)",
+                    Self::WebEnd { .. } => "endpoint.http (end)",
+                }
             }
         }
 
         /// The same for people and for files: names and values as the WIT spells them.
         #[cfg(feature = "tool")]
         impl Call {
-            /// Returns an answer to this call as JSON; none if it is no answer to it.
+            /// Returns what the plugin is told, as JSON; none if that is not said by this answer to this call.
             pub fn answer_shown(&self, answer: &[u8]) -> Option<ocf_agent_recording::Value> {
-                match self { $( $( Self::$Call { .. } => readable::shown::<$Answer>(answer), )* )* }
+                match self { $( $( Self::$Call { .. } => readable::shown::<$Answer>(answer), )* )*
+                    Self::WebSend { .. } | Self::WebReceive {} | Self::WebEnd { .. } => readable::told(self, answer),
+                }
             }
 
             /// Returns the answer to this call that a file holds, as it crosses the seam.
@@ -63,26 +81,48 @@ macro_rules! seam {
             /// # Errors
             /// What does not fit the type.
             pub fn answer_read(&self, answer: &ocf_agent_recording::Value) -> Result<Vec<u8>, String> {
-                match self { $( $( Self::$Call { .. } => readable::read::<$Answer>(answer), )* )* }
+                match self { $( $( Self::$Call { .. } => readable::read::<$Answer>(answer), )* )*
+                    Self::WebSend { .. } | Self::WebReceive {} | Self::WebEnd { .. } => readable::known(answer),
+                }
             }
         }
 
         /// Answers one call through the traits that the broker implements. `answered` sees the answer before it is encoded.
         pub fn dispatch<B>(broker: &mut B, call: Call, answered: &mut dyn FnMut(&dyn Debug)) -> Vec<u8>
         where
-            B: $( $interface::Host + )*
+            B: $( $interface::Host + )* Web
         {
-            match call { $( $( Call::$Call { $($argument),* } => {
-                let answer: Answer<$Answer> = $interface::Host::$function(broker, $($argument),*);
-                answered(&answer);
-                wire::encode(&answer)
-            } )* )* }
+            match call {
+                $( $( Call::$Call { $($argument),* } => {
+                    let answer: Answer<$Answer> = $interface::Host::$function(broker, $($argument),*);
+                    answered(&answer);
+                    wire::encode(&answer)
+                } )* )*
+                Call::WebSend { label, slots, request } => {
+                    let answer = broker.web_send(label, slots, request);
+                    answered(&answer);
+                    wire::encode(&answer)
+                }
+                Call::WebReceive {} => {
+                    let answer = broker.web_receive();
+                    answered(&answer);
+                    wire::encode(&answer)
+                }
+                Call::WebEnd { response } => {
+                    let answer = broker.web_end(response);
+                    answered(&answer);
+                    wire::encode(&answer)
+                }
+            }
         }
 
         $(
             impl $interface::Host for crate::runner::Imports {
                 $( fn $function(&mut self, $($argument: $Argument),*) -> Answer<$Answer> {
                     self.ask(Call::$Call { $($argument),* })
+                } )*
+                $( fn $own(&mut self, $($passed: $Passed),*) -> Answer<$Own> {
+                    crate::runner::Imports::$own(self, $($passed),*)
                 } )*
             }
         )*
@@ -115,6 +155,8 @@ seam! {
     endpoint {
         EndpointConnect = connect(label: String, slots: Vec<Slot>) -> endpoint::Reach;
         EndpointExchange = exchange(label: String, slots: Vec<Slot>, send: Vec<u8>, until: endpoint::Until) -> endpoint::Reply;
+        EndpointListening = listening(label: String, slots: Vec<Slot>) -> bool;
+        @http(label: String, slots: Vec<Slot>, request: endpoint::HttpRequest) -> endpoint::HttpResponse;
     }
 }
 

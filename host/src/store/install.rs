@@ -346,7 +346,7 @@ mod tests {
         let world = world();
         assert_eq!(world["program"], ["available", "run", "start", "status", "stop", "signal"]);
         assert_eq!(world["path"], ["stat", "read", "write", "remove", "list", "make-directory"]);
-        assert_eq!(world["endpoint"], ["connect", "exchange"]);
+        assert_eq!(world["endpoint"], ["connect", "exchange", "http", "listening"]);
     }
 
     #[test]

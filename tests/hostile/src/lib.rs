@@ -1,6 +1,7 @@
 //! A plugin that does what no plugin should. Which misdeed, and in which export, its parameters say; in all others
 //! it behaves, so that the host can be seen to deal with exactly one thing.
 #![forbid(unsafe_code)]
+mod endpoint;
 mod path;
 
 use std::hint::black_box;
@@ -43,6 +44,9 @@ struct Hostile {
     /// What only the operator and the plugin know
     #[parameter(reloadable)]
     password: Option<String>,
+    /// The page to fetch
+    #[parameter(default = "http://127.0.0.1/")]
+    url: String,
 }
 
 /// What can be done wrong.
@@ -100,6 +104,14 @@ enum Misdeed {
     Remove,
     /// Read a huge file for as long as it is let.
     Devour,
+    /// Fetch a page, and fail with what came.
+    Fetch,
+    /// Look who listens, and fail with that.
+    Listen,
+    /// Send what is no request, or more than one.
+    Smuggle,
+    /// Knock at a door again and again.
+    Scan,
     /// Ask the host without end.
     Ask,
     /// Claim that it worked, and do nothing.
@@ -144,6 +156,8 @@ labels! {
     Path FILES = "files";
     /// files that it may only look at
     Path SHOWN = "shown";
+    /// a web server that it may ask
+    Endpoint WEB = "web";
     /// what the operator never grants
     Program SECRET = "secret";
 }
@@ -279,6 +293,10 @@ impl Hostile {
             Misdeed::Write => FILES.write("note", b"was here", 0o600)?,
             Misdeed::Remove => drop(FILES.remove("note")?),
             Misdeed::Devour => path::devour()?,
+            Misdeed::Fetch => endpoint::fetch(&self.url)?,
+            Misdeed::Listen => return ocf_agent::fail(format!("listening: {}", WEB.listening()?)),
+            Misdeed::Smuggle => endpoint::smuggle()?,
+            Misdeed::Scan => endpoint::scan()?,
             Misdeed::Ask => loop {
                 drop(state::get("nothing"));
             },

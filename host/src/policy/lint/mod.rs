@@ -259,9 +259,11 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
         }
     }
     for (label, endpoint) in &policy.endpoints {
+        let word = endpoint.place.word();
+        let Some(at_port) = endpoint.place.port() else { continue };
         let (host, port) = (
-            open(&endpoint.host, &["endpoint", label, "tcp", "host"]),
-            open(&endpoint.port, &["endpoint", label, "tcp", "port"]),
+            open(&at_port.host, &["endpoint", label, word, "host"]),
+            open(&at_port.port, &["endpoint", label, word, "port"]),
         );
         match (&risk.pattern, host, port) {
             (Pattern::AnyAddress, Some(host), _) if matches!(host.kind, Kind::Ip(within) if within.is_empty()) => {
@@ -270,12 +272,12 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             (Pattern::AnyPort, _, Some(port))
                 if port.is_of_plugin() && matches!(port.kind, Kind::Port { min: 1, max: u16::MAX }) =>
             {
-                let what = endpoint.host.as_literal().unwrap_or("the address").to_owned();
+                let what = at_port.host.as_literal().unwrap_or("the address").to_owned();
                 add(port.steps.clone(), port.who(), what, String::new());
             }
             (Pattern::Address(secret), ..) => {
-                if let Some(word) = words(&endpoint.host).into_iter().find(|word| secret.contains(&word.as_str())) {
-                    add(at(&["endpoint", label, "tcp", "host"]), String::new(), word, String::new());
+                if let Some(found) = words(&at_port.host).into_iter().find(|found| secret.contains(&found.as_str())) {
+                    add(at(&["endpoint", label, word, "host"]), String::new(), found, String::new());
                 }
             }
             _ => {}

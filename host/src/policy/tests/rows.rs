@@ -4,7 +4,7 @@
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
 const DIGEST: &str = "\"sha256:b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2\"";
-pub(super) const ROWS: [Row; 64] = [
+pub(super) const ROWS: [Row; 79] = [
     ("", "format", "1", "", &["2", "\"1\""]),
     ("", "plugin", "{ digest = [] }", "t", &[]),
     ("", "program", "{}", "t", &["{ X = {} }", "{ x = 7 }", "{ \"\" = {} }"]),
@@ -56,9 +56,43 @@ pub(super) const ROWS: [Row; 64] = [
     ("[path.LABEL]", "access", "\"write\"", "s", &["\"\"", "\"rw\"", "\"wirte\""]),
     ("[path.LABEL]", "owner", "\"www-data\"", "st", &["\"\"", "\"a\\u0000b\""]),
     ("[endpoint.LABEL]", "tcp", "{ host = \"::1\", port = 80 }", "t", &[]),
+    ("[endpoint.LABEL]", "udp", "{ host = \"::1\", port = 123 }", "t", &["{ host = \"::1\", prt = 1 }"]),
+    ("[endpoint.LABEL]", "unix", "{ path = \"/run/x.sock\" }", "t", &[]),
+    (
+        "[endpoint.LABEL]",
+        "http",
+        "\"http://127.0.0.1/\"",
+        "st",
+        &[
+            "\"127.0.0.1:80\"",
+            "\"https://127.0.0.1/\"",
+            "\"http://user@127.0.0.1/\"",
+            "\"http://127.1/\"",
+            "\"http://127.0.0.1:0/\"",
+            "\"http://127.0.0.1/a/../b\"",
+            "\"http://web/\"",
+        ],
+    ),
+    (
+        "[endpoint.LABEL]",
+        "names",
+        "{ web = [\"127.0.0.1\"] }",
+        "t",
+        &[
+            "{ web = [] }",
+            "{ web = \"::1\" }",
+            "{ web = [\"other\"] }",
+            "{ WEB = [\"::1\"] }",
+            "{ web = [\"::1\", \"::2\", \"::3\", \"::4\", \"::5\", \"::6\", \"::7\", \"::8\", \"::9\", \"::a\", \"::b\", \"::c\", \"::d\", \"::e\", \"::f\", \"::10\", \"::11\"] }",
+        ],
+    ),
+    ("[endpoint.LABEL]", "method", "[\"GET\", \"POST\"]", "a", &["[]", "[\"get\"]", "[\"PATCH\"]", "[7]"]),
+    ("[endpoint.LABEL]", "headers", "[\"x-token\"]", "a", &["[]", "[\"Host\"]", "[\"a b\"]", "[\"\"]", "[7]"]),
     ("[endpoint.LABEL]", "timeout", "\"2s\"", "s", &["\"soon\"", "\"0s\""]),
-    ("tcp", "host", "\"127.0.0.1\"", "st", &["\"localhost\"", "\"127.0.0.01\"", "\"10.0.0.0/8\"", "\"\""]),
-    ("tcp", "port", "80", "it", &["0", "65536", "-1"]),
+    ("tcp, udp", "host", "\"127.0.0.1\"", "st", &["\"localhost\"", "\"127.0.0.01\"", "\"10.0.0.0/8\"", "\"\""]),
+    ("tcp, udp", "port", "80", "it", &["0", "65536", "-1"]),
+    ("unix", "path", "\"/run/x.sock\"", "st", &["\"x.sock\"", "\"/run/../x\"", "\"/run/*.sock\""]),
+    ("unix", "owner", "\"www-data\"", "st", &["\"\""]),
     ("[stop]", "last-resort", "[\"end\"]", "a", &["[]", "[7]", "[\"edn\"]", "[\"daemon\"]", "[\"open\"]", "[\"any\"]"]),
     ("[stop]", "gone-when", "{ run = \"end\", exit = [1] }", "t", &[]),
     ("gone-when", "run", "\"end\"", "s", &["\"edn\"", "\"daemon\"", "\"open\""]),
@@ -82,6 +116,7 @@ pub(super) const ROWS: [Row; 64] = [
     ("{ ... }", "file", "{ under = \"/etc\" }", "t", &[]),
     ("{ ... }", "directory", "{ under = \"/srv\" }", "t", &[]),
     ("{ ... }", "ip", "{}", "t", &[]),
+    ("{ ... }", "url", "{ host = [\"127.0.0.1\"], port = [80] }", "t", &[]),
     ("{ ... }", "duration", "{}", "t", &[]),
     ("integer", "min", "0", "i", &["9223372036854775808"]),
     ("integer", "max", "9", "i", &["9223372036854775808"]),
@@ -92,6 +127,15 @@ pub(super) const ROWS: [Row; 64] = [
     ("file, directory", "under", "\"/etc\"", "s", &["\"etc\"", "\"/etc/..\"", "\"/etc/*\""]),
     ("file, directory", "owner", "\"root\"", "s", &["\"a\\u0000b\""]),
     ("ip", "within", "[\"10.0.0.0/8\"]", "a", &["[]", "[\"10.0.0.0/33\"]", "[\"ten\"]", "[7]"]),
+    (
+        "url",
+        "host",
+        "[\"127.0.0.1\", \"10.1.0.0/16\"]",
+        "a",
+        &["[]", "[7]", "[\"1.2.3.4/33\"]", "[\"a b\"]", "[\"web\"]"],
+    ),
+    ("url", "port", "[80, 8080]", "a", &["[]", "[0]", "[\"80\"]"]),
+    ("url", "path", "\"/health\"", "s", &["\"health\"", "\"/a/../b\"", "\"/a?b\""]),
     ("duration", "max", "\"1min\"", "s", &["\"long\"", "\"0s\""]),
     // What is open where it decides more than a word.
     (
@@ -120,8 +164,8 @@ pub(super) const ROWS: [Row; 64] = [
         "t",
         &["{ A = { prefix = \"x\", param = \"p\", text = {} } }"],
     ),
-    ("tcp", "host", "{ param = \"p\", ip = {} }", "st", &["{ param = \"p\", text = {} }", "{ fact = \"node\" }"]),
-    ("tcp", "port", "{ slot = \"p\", port = {} }", "it", &["{ slot = \"p\", integer = {} }"]),
+    ("tcp, udp", "host", "{ param = \"p\", ip = {} }", "st", &["{ param = \"p\", text = {} }", "{ fact = \"node\" }"]),
+    ("tcp, udp", "port", "{ slot = \"p\", port = {} }", "it", &["{ slot = \"p\", integer = {} }"]),
     (
         "[path.LABEL]",
         "directory",
@@ -135,10 +179,29 @@ pub(super) const ROWS: [Row; 64] = [
         ],
     ),
     ("[path.LABEL]", "owner", "{ param = \"p\", one-of = [\"web\"] }", "st", &["{ param = \"p\", name = {} }"]),
+    (
+        "unix",
+        "path",
+        "{ param = \"p\", file = { under = \"/run\" } }",
+        "st",
+        &[
+            "{ param = \"p\", text = {} }",
+            "{ param = \"p\", one-of = [\"x.sock\"] }",
+            "{ param = \"p\", file = { under = \"/run\", owner = \"x\" } }",
+        ],
+    ),
+    (
+        "[endpoint.LABEL]",
+        "http",
+        "{ param = \"p\", url = { host = [\"::1\"], port = [80] } }",
+        "st",
+        &["{ param = \"p\", text = {} }", "{ param = \"p\", one-of = [\"http://127.0.0.1/\"] }"],
+    ),
+    ("[program.LABEL]", "argv", "[]", "a", &["[{ param = \"p\", url = { host = [\"::1\"], port = [80] } }]"]),
 ];
 
 /// Whole files with what no single key can have.
-pub(super) const FILES: [&str; 18] = [
+pub(super) const FILES: [&str; 23] = [
     "",
     "format = 1\nformat = 1\n",
     "format = 1\n[program.x]\n[program.x]\n",
@@ -156,5 +219,10 @@ pub(super) const FILES: [&str; 18] = [
     "format = 1\n[path.x]\ndirectory = \"/srv\"\naccess = \"read\"\nowner = \"root\"\n",
     "format = 1\n[path.x]\ndirectory = \"/etc/cron.d\"\naccess = \"write\"\n",
     "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nprogram = \"/opt/x/bin/run\"\nlifetime = \"action\"\nuser = \"nobody\"\n",
+    "format = 1\n[endpoint.x]\ntimeout = \"1s\"\n",
+    "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 1 }\nudp = { host = \"::1\", port = 1 }\n",
+    "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 1 }\nnames = {}\n",
+    "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 1 }\nmethod = [\"GET\"]\n",
+    "format = 1\n[endpoint.x]\nunix = { path = \"/run/x\" }\nheaders = [\"accept\"]\n",
     "format = 1\n[stop]\nlast-resort = [\"end\"]\ngone-when = { run = \"end\", exit = [1] }\n",
 ];

@@ -25,6 +25,11 @@ fn base(table: &str, key: &str) -> Pairs {
                 if matches!(key, "stop" | "type" | "output" | "signals") { "\"instance\"" } else { "\"action\"" };
             vec![("program", "\"/bin/true\""), ("lifetime", lifetime), ("user", "\"nobody\"")]
         }
+        "[endpoint.LABEL]" => match key {
+            "tcp" | "udp" | "unix" | "http" => vec![],
+            "timeout" => vec![("tcp", "{ host = \"::1\", port = 80 }")],
+            _ => vec![("http", "\"http://127.0.0.1/\"")],
+        },
         "{ ... }" => match key {
             "fact" => vec![],
             "slot" => vec![("text", "{}")],
@@ -60,7 +65,10 @@ fn file(table: &str, pairs: &Pairs) -> String {
         "gone-when" => format!("format = 1\n{others}[stop]\nlast-resort = [\"end\"]\ngone-when = {inline}\n"),
         "stop" => format!("format = 1\n{program} \"instance\"\nstop = [{inline}]\n"),
         "[path.LABEL]" => format!("format = 1\n[path.x]\n{lines}"),
-        "tcp" => format!("format = 1\n[endpoint.x]\ntcp = {inline}\n"),
+        "tcp, udp" => format!("format = 1\n[endpoint.x]\ntcp = {inline}\n"),
+        "unix" => format!("format = 1\n[endpoint.x]\nunix = {inline}\n"),
+        "url" => format!("format = 1\n[endpoint.x]\nhttp = {{ param = \"p\", url = {inline} }}\n"),
+        "{ ... }" if pairs.iter().any(|pair| pair.0 == "url") => format!("format = 1\n[endpoint.x]\nhttp = {inline}\n"),
         "{ ... }" => format!("format = 1\n{program} \"action\"\nargv = [{inline}]\n"),
         "file, directory" => argument("file"),
         kind => argument(kind),
@@ -126,7 +134,7 @@ fn all() -> Seen {
             let without: Pairs = right.iter().filter(|pair| pair.0 != key).copied().collect();
             if is_required(table, key) {
                 assert_eq!(seen.show(&format!("{name}: missing"), &file(table, &without)), "Missing");
-            } else if !matches!((table, key), ("{ ... }", _)) {
+            } else if !matches!((table, key), ("{ ... }", _) | ("[endpoint.LABEL]", "tcp" | "udp" | "unix" | "http")) {
                 Policy::parse(&file(table, &without), Path::new("/p.toml")).unwrap();
             }
             let mut twice = right.clone();
@@ -190,6 +198,7 @@ fn every_line_that_finds_a_mistake_was_reached() {
         ("reader.rs", include_str!("../reader.rs")),
         ("kind.rs", include_str!("../kind.rs")),
         ("path.rs", include_str!("../path.rs")),
+        ("endpoint.rs", include_str!("../endpoint.rs")),
         ("template.rs", include_str!("../template.rs")),
     ] {
         for (number, line) in text.lines().enumerate() {
@@ -215,6 +224,11 @@ fn every_key_is_in_the_rows_and_its_example_is_right() {
             let example = key.text.example;
             if table.name.is_empty() && key.name != "format" {
                 assert!(toml::de::DeTable::parse(example).is_ok(), "{example}");
+                continue;
+            }
+            if example.starts_with("http =") && table.name != "[endpoint.LABEL]" {
+                let text = format!("format = 1\n[endpoint.x]\n{example}\n");
+                Policy::parse(&text, Path::new("/p.toml")).unwrap_or_else(|wrong| panic!("{wrong}"));
                 continue;
             }
             let pairs: Pairs = match example.split_once(" = ") {

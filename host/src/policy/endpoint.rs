@@ -1,0 +1,193 @@
+//! `[endpoint.LABEL]`: a place where a program listens.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::key;
+use super::mistake::Mistake;
+use super::reader::{Read, Reader, Value};
+use super::template::{self, Template};
+use super::url::{self, Host, Url};
+
+/// Methods that a policy can grant.
+const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
+/// Headers that a plugin may send where the policy says nothing: they change nothing but the answer's form.
+const HEADERS: [&str; 3] = ["accept", "content-type", "user-agent"];
+/// Headers that are the host's, because they say where a request goes and where it ends.
+const OWN: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Addresses that one name may stand for.
+const ADDRESSES: usize = 16;
+/// How long connecting and exchanging may take together where the policy says nothing, milliseconds.
+const TIMEOUT_MS: u64 = 5_000;
+
+/// A place that a label is bound to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub place: Place,
+    /// How long connecting and exchanging may take together, milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Where somebody may listen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// A TCP port.
+    Tcp(Port),
+    /// A UDP port.
+    Udp(Port),
+    /// A UNIX socket.
+    Unix {
+        /// Its path.
+        path: Template,
+        /// To whom it may belong, besides root.
+        owner: Option<Template>,
+    },
+    /// A web address.
+    Http(Http),
+}
+
+/// A web address, and what may be asked there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// The address, as text that [`Url`] reads.
+    pub url: Template,
+    /// Addresses by name, tried in this order.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Methods that may be used.
+    pub methods: Vec<String>,
+    /// Headers that may be sent, in lower case.
+    pub headers: Vec<String>,
+}
+
+impl Place {
+    /// Returns the key by which it is bound.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Udp(_) => "udp",
+            Self::Unix { .. } => "unix",
+            Self::Http(_) => "http",
+        }
+    }
+
+    /// Returns the address and port that it is bound by, if it is.
+    pub fn port(&self) -> Option<&Port> {
+        match self {
+            Self::Tcp(port) | Self::Udp(port) => Some(port),
+            Self::Unix { .. } | Self::Http(_) => None,
+        }
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// An IP address.
+    pub host: Template,
+    /// A port.
+    pub port: Template,
+}
+
+/// Reads one section.
+pub(super) fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
+    let mut places = Vec::new();
+    places.extend(at.optional("tcp", |value| port(value).map(Place::Tcp))?);
+    places.extend(at.optional("udp", |value| port(value).map(Place::Udp))?);
+    places.extend(at.optional("unix", unix)?);
+    places.extend(at.optional("http", |value| http(at, value).map(Place::Http))?);
+    if !at.has("http") {
+        at.refuse(&["names", "method", "headers"], Mistake::HttpOnly)?;
+    }
+    let timeout_ms = at.optional("timeout", super::duration)?.unwrap_or(TIMEOUT_MS);
+    match (places.pop(), places.is_empty()) {
+        (Some(place), true) => Ok(Endpoint { place, timeout_ms }),
+        _ => Err(at.wrong(&Mistake::Places)),
+    }
+}
+
+fn port(value: &Value<'_, '_>) -> Read<Port> {
+    value.table(&key::PORT_AT, |at| {
+        Ok(Port { host: at.required("host", template::address)?, port: at.required("port", template::port)? })
+    })
+}
+
+fn unix(value: &Value<'_, '_>) -> Read<Place> {
+    value.table(&key::UNIX, |at| {
+        let path = at.required("path", template::socket)?;
+        Ok(Place::Unix { path, owner: at.optional("owner", template::owner)? })
+    })
+}
+
+fn http(at: &Reader<'_, '_>, value: &Value<'_, '_>) -> Read<Http> {
+    let names = at.optional("names", names)?.unwrap_or_default();
+    let url = template::url(value)?;
+    if let Some(Ok(Url { host: Host::Name(name), .. })) = url.as_literal().map(Url::parse)
+        && !names.contains_key(&name)
+    {
+        return Err(value.wrong(&Mistake::Unnamed(name)));
+    }
+    for name in url.named_hosts() {
+        if !names.contains_key(name) {
+            return Err(value.wrong(&Mistake::Unnamed(name.clone())));
+        }
+    }
+    let method = |value: &Value<'_, '_>| match METHODS.iter().find(|known| value.string().is_ok_and(|m| m == **known)) {
+        Some(known) => Ok((*known).to_owned()),
+        None => Err(value.wrong(&Mistake::Method)),
+    };
+    let methods = at.optional("method", |value| value.some(&Mistake::NothingAsked)?.iter().map(method).collect())?;
+    let headers = at.optional("headers", |value| value.some(&Mistake::NothingAsked)?.iter().map(header).collect())?;
+    let words = |known: &[&str]| known.iter().map(|word| (*word).to_owned()).collect();
+    Ok(Http {
+        url,
+        names,
+        methods: methods.unwrap_or_else(|| words(&METHODS[..2])),
+        headers: headers.unwrap_or_else(|| words(&HEADERS)),
+    })
+}
+
+fn header(value: &Value<'_, '_>) -> Read<String> {
+    let name = value.string()?.to_ascii_lowercase();
+    if OWN.contains(&name.as_str()) {
+        return Err(value.wrong(&Mistake::OwnHeader));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(name);
+    }
+    Err(value.wrong(&Mistake::Header))
+}
+
+fn names(value: &Value<'_, '_>) -> Read<BTreeMap<String, Vec<IpAddr>>> {
+    value.open_table(|table| {
+        let mut names = BTreeMap::new();
+        for (name, span, value) in table.entries() {
+            if !url::is_name(name) {
+                return Err(value.wrong_at(span, &Mistake::HostName));
+            }
+            let address = |value: &Value<'_, '_>| match super::address_of(value.string()?) {
+                Some(address) => Ok(address),
+                None => Err(value.wrong(&Mistake::Address)),
+            };
+            let addresses = value.some(&Mistake::NoAddress)?;
+            if addresses.len() > ADDRESSES {
+                return Err(value.wrong(&Mistake::ManyAddresses(ADDRESSES)));
+            }
+            names.insert(name.to_owned(), addresses.iter().map(address).collect::<Read<_>>()?);
+        }
+        Ok(names)
+    })
+}

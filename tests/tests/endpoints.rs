@@ -1,0 +1,229 @@
+//! A plugin that asks web servers of every kind through the shipped binaries: what it learns, what it cannot send, and
+//! that no server makes the host late.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ocf_wasm_tests::host::{Ran, TestHost, free_port, hostile};
+
+const AGENT: &str = "test/hostile";
+/// The caller's patience.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A server on the loopback that does one thing with everybody who comes, and notes what was said to it.
+struct Server {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// `answer` writes until it is done or the other side is gone, and looks now and then whether all is over.
+    fn new(answer: impl Fn(&mut TcpStream, &AtomicBool) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (heard, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (notes, over) = (heard.clone(), is_over.clone());
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(mut stream) = stream else { continue };
+                stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                let mut said = [0; 4096];
+                let length = stream.read(&mut said).unwrap_or(0);
+                notes.lock().unwrap().push(String::from_utf8_lossy(&said[..length]).into_owned());
+                answer(&mut stream, &over);
+            }
+        });
+        Self { address, heard, is_over, thread: Some(thread) }
+    }
+
+    /// One that sends this and hangs up.
+    fn of(text: impl Into<Vec<u8>>) -> Self {
+        let text = text.into();
+        Self::new(move |stream, _| drop(stream.write_all(&text)))
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/health", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // It waits for somebody to come.
+        drop(TcpStream::connect(self.address));
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+fn host() -> TestHost {
+    let host = TestHost::new();
+    host.policy(AGENT, "format = 1\n");
+    host.add(&hostile(), &[]);
+    host
+}
+
+/// Grants one port of the loopback, below /health.
+fn grant(host: &TestHost, port: u16) {
+    host.policy(
+        AGENT,
+        &format!(
+            "format = 1\n[endpoint.web]\nhttp = {{ param = \"url\", url = {{ host = [\"127.0.0.1\", \"web.example\"], \
+             port = [{port}], path = \"/health\" }} }}\nnames = {{ \"web.example\" = [\"127.0.0.1\"] }}\ntimeout = \"700ms\"\n"
+        ),
+    );
+}
+
+/// One start in which a page is fetched: the plugin fails with what came.
+fn fetch(host: &TestHost, url: &str) -> Ran {
+    let start = host.action(AGENT, "start").with("do", "fetch").with("in", "start").with("url", url);
+    start.timeout_ms(3_000).run().within(TIMEOUT)
+}
+
+/// [`fetch`] from a server, which is granted.
+fn fetch_from(host: &TestHost, server: &Server) -> Ran {
+    grant(host, server.address.port());
+    fetch(host, &server.url())
+}
+
+#[test]
+fn what_a_server_says_is_what_the_plugin_learns() {
+    let host = host();
+    let long = "x".repeat(70_000);
+    let flood: String = (0..1000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    for (answer, says) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_owned(), "status 200, 5 bytes of"),
+        ("HTTP/1.0 200 OK\r\n\r\nhello".to_owned(), "status 200, 5 bytes of"),
+        (
+            "HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n".to_owned(),
+            "status 503, 6 bytes of",
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhello".to_owned(), "no complete answer, 5 bytes of"),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            "status 302, 0 bytes, leads to http://127.0.0.1:1/",
+        ),
+        (format!("HTTP/1.1 200 OK\r\n{flood}\r\nhello"), "no complete answer, 0 bytes of"),
+        (format!("HTTP/1.1 200 OK\r\nx: {long}\r\n\r\nhello"), "no complete answer, 0 bytes of"),
+        (format!("HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n{long}"), "status 200, 65536 bytes, cut of"),
+        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), "no complete answer, 0 bytes of"),
+        ("\0\u{1}ocf-exit-reason:forged\r\n\r\n".to_owned(), "no complete answer, 0 bytes of"),
+        (String::new(), "no complete answer, 0 bytes of"),
+    ] {
+        let server = Server::of(answer.clone());
+        let ran = fetch_from(&host, &server).is(1).says(says);
+        assert!(!ran.stderr.contains("forged"), "{ran:#?}");
+        let heard = server.heard.lock().unwrap();
+        let asked = format!("GET /health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server.address);
+        assert_eq!(*heard, [asked], "asked once, and nowhere else");
+    }
+}
+
+#[test]
+fn a_server_that_keeps_the_connection_is_not_waited_for() {
+    let host = host();
+    let server = Server::new(|stream, over| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello").unwrap();
+        // Until the other side hangs up.
+        while !over.load(Ordering::Relaxed) && !matches!(stream.read(&mut [0; 16]), Ok(0)) {}
+    });
+    let ran = fetch_from(&host, &server).is(1).says("status 200, 5 bytes");
+    assert!(ran.took < Duration::from_millis(700), "its endpoint's own limit ended it: {ran:#?}");
+}
+
+#[test]
+fn no_server_makes_the_host_late() {
+    let host = host();
+    let slow = Server::new(|stream, over| {
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n".iter().cycle() {
+            if over.load(Ordering::Relaxed) || stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let _ = fetch_from(&host, &slow).is(1).says("no complete answer, 0 bytes");
+    let dumb = Server::new(
+        |stream, over| {
+            while !over.load(Ordering::Relaxed) && !matches!(stream.read(&mut [0; 16]), Ok(0)) {}
+        },
+    );
+    let _ = fetch_from(&host, &dumb).is(1).says("no complete answer, 0 bytes");
+    let endless = Server::new(|stream, over| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while !over.load(Ordering::Relaxed) && stream.write_all(b"1\r\nx\r\n").is_ok() {}
+    });
+    let _ = fetch_from(&host, &endless).is(1);
+    let port = free_port();
+    grant(&host, port);
+    let _ = fetch(&host, &format!("http://127.0.0.1:{port}/health")).is(1).says("connection refused, 0 bytes");
+}
+
+#[test]
+fn only_the_granted_address_is_asked() {
+    let host = host();
+    let server = Server::of("HTTP/1.1 200 OK\r\n\r\nhello");
+    let port = server.address.port();
+    grant(&host, port);
+    for (url, says) in [
+        (format!("http://127.0.0.2:{port}/health"), "a host that the policy does not list"),
+        (format!("http://localhost:{port}/health"), "a host that the policy does not list"),
+        (format!("http://2130706433:{port}/health"), "no address or name of a host"),
+        (format!("http://user:pw@127.0.0.1:{port}/health"), "has a user in it"),
+        (format!("http://127.0.0.1:{port}/other"), "is not below /health"),
+        ("http://127.0.0.1/health".to_owned(), "has port 80"),
+        (format!("https://127.0.0.1:{port}/health"), "is https, which"),
+    ] {
+        let _ = fetch(&host, &url).is(4).says(says);
+    }
+    assert!(server.heard.lock().unwrap().is_empty());
+    let _ = fetch(&host, &format!("http://web.example:{port}/health")).is(1).says("status 200, 5 bytes");
+    assert!(server.heard.lock().unwrap()[0].contains(&format!("\r\nhost: web.example:{port}\r\n")));
+    host.policy(AGENT, "format = 1\n");
+    let _ = fetch(&host, &server.url()).is(4).says("endpoint web: not granted");
+}
+
+#[test]
+fn a_plugin_sends_one_request_or_none() {
+    let host = host();
+    let server = Server::of("HTTP/1.1 200 OK\r\n\r\nhello");
+    grant(&host, server.address.port());
+    let with = |misdeed: &str| {
+        let start = host.action(AGENT, "start").with("do", misdeed).with("in", "start").with("url", server.url());
+        start.instance(if misdeed == "scan" { "scan" } else { "smuggle" }).timeout_ms(10_000).run()
+    };
+    let _ = with("smuggle").is(0);
+    assert!(server.heard.lock().unwrap().is_empty(), "{:?}", server.heard.lock().unwrap());
+    let _ = with("scan").is(1).says("more than 1000 questions to endpoints");
+}
+
+#[test]
+fn to_look_who_listens_disturbs_nobody() {
+    let host = host();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    grant(&host, address.port());
+    let look = || {
+        let start = host.action(AGENT, "start").with("do", "listen").with("in", "start");
+        start.with("url", format!("http://{address}/health")).is(1)
+    };
+    let _ = look().says("listening: true");
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody came");
+    drop(listener);
+    let _ = look().says("listening: false");
+    host.policy(AGENT, "format = 1\n");
+    let refused = host.action(AGENT, "start").with("do", "listen").with("in", "start").is(4);
+    let _ = refused.says("endpoint web: not granted");
+}
