@@ -338,10 +338,12 @@ fn plugins_that_are_right_pass() {
     let room = Room::new(None);
     let port = format!("port={}", free_port());
     let server = plugin("sample-tcp-server");
-    let dummy = plugin("dummy");
+    let (dummy, web) = (plugin("dummy"), plugin("web-service"));
+    let script = "service_path=/usr/libexec/ocf-wasm/examples/page";
     for (more, skipped) in [
         (vec![dummy.to_str().unwrap()], "notify"),
         (vec![server.to_str().unwrap(), "-p", &port, "-p", "greet=Good day to you!"], "promote"),
+        (vec![web.to_str().unwrap(), "-p", script, "-p", "probe_url=http://127.0.0.1:5681/"], "reload"),
     ] {
         let ran = finish_within(room.host.tool(&["-o", "json", "test"]).args(&more), LONG);
         assert!(ran.code == 0 && ran.stderr.is_empty(), "{ran:#?}");

@@ -12,7 +12,13 @@ use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, plugin, plugins, policy_
 
 /// What a plugin must be given.
 fn required(name: &str) -> &'static [&'static str] {
-    if name == "anything" { &["-o", "binfile=/usr/libexec/ocf-wasm/examples/greeter"] } else { &[] }
+    match name {
+        "anything" => &["-o", "binfile=/usr/libexec/ocf-wasm/examples/greeter"],
+        "web-service" => {
+            &["-o", "service_path=/usr/libexec/ocf-wasm/examples/page", "-o", "probe_url=http://127.0.0.1:5681/"]
+        }
+        _ => &[],
+    }
 }
 
 /// Whether capsules can be made here, and a tool is there; says aloud when not.

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{cargo, root, run as must, setup, target, triple};
 
 /// The plugins and the names that cargo gives their components.
-pub(crate) const PLUGINS: [&str; 4] = ["anything", "dummy", "sample-tcp-server", "stateful"];
+pub(crate) const PLUGINS: [&str; 5] = ["anything", "dummy", "sample-tcp-server", "stateful", "web-service"];
 
 /// Builds everything and lays it out; returns the directory.
 ///
@@ -47,6 +47,7 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     copy(&small.join("ocf-wasm-agent"), &libexec.join("ocf-wasm-agent"), 0o755)?;
     copy(&tool.join("ocf-wasm-compile"), &libexec.join("ocf-wasm-compile"), 0o755)?;
     copy(&small.join("greeter"), &libexec.join("examples/greeter"), 0o755)?;
+    copy(&root().join("plugins/web-service/page.sh"), &libexec.join("examples/page"), 0o755)?;
     copy(&root().join("host/ocf-wasm.sysusers"), &dist.join("usr/lib/sysusers.d/ocf-wasm.conf"), 0o644)?;
     help(dist)?;
     for plugin in PLUGINS {

@@ -246,7 +246,10 @@ impl program::Host for Broker<'_> {
     fn run(&mut self, label: String, slots: Vec<Slot>, input: Option<Vec<u8>>) -> Answer<program::Output> {
         self.count("program.run", false)?;
         let permit = self.permit(&label, &slots, Some(Lifetime::Action))?;
-        self.leave_the_tracks()?;
+        // What its own script does to a daemon that is tracked does not leave the tracks.
+        if !self.record.daemons.contains_key(&label) {
+            self.leave_the_tracks()?;
+        }
         permit.run(&self.record.instance, input, self.deadline.plugin)
     }
 

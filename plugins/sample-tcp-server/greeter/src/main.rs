@@ -3,7 +3,7 @@
 //! Two processes: the main one listens, and its child only sleeps, so that tests see whether a whole process tree is
 //! tracked. The child outlives a main process that is killed.
 #![forbid(unsafe_code)]
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio, exit};
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use nix::unistd::setsid;
 const HELP: &str = "\
 Greets everybody who connects: GREETING This is NODE!
 
-usage: greeter --port PORT [--node NAME] [test switches]
+usage: greeter --port PORT [--node NAME] [--page] [test switches]
 
   --port PORT    TCP port, on all addresses
   --node NAME    the name in the greeting; the hostname if not given
+  --page         greet as a web server does, in answer to each request
 
 The greeting comes from the environment variable GREET, else it is Hello!
 A child that only sleeps is part of the daemon. TERM or INT ends both.
@@ -34,6 +35,8 @@ Test switches:
 
 /// How long a client may take to accept its line.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of the longest request for a page, about.
+const REQUEST_BYTES: usize = 8 * 1024;
 
 /// What this process is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,7 @@ struct Options {
     part: Part,
     port: u16,
     node: Option<String>,
+    page: bool,
     ignores_term: bool,
     double_forks: bool,
     die_after: Option<Duration>,
@@ -65,6 +69,7 @@ impl Options {
             part: Part::Main,
             port: 0,
             node: None,
+            page: false,
             ignores_term: false,
             double_forks: false,
             die_after: None,
@@ -76,6 +81,7 @@ impl Options {
             match word.as_str() {
                 "--port" => all.port = number(&word, &value()?)?,
                 "--node" => all.node = Some(value()?),
+                "--page" => all.page = true,
                 "--ignore-term" => all.ignores_term = true,
                 "--double-fork" => all.double_forks = true,
                 "--die-after" => all.die_after = Some(Duration::from_millis(number(&word, &value()?)?)),
@@ -159,8 +165,9 @@ fn serve(options: Options) -> Result<(), String> {
     let port = options.port;
     let listener = TcpListener::bind(("0.0.0.0", port)).map_err(|e| format!("port {port}: {e}"))?;
     let line: Arc<str> = greeting(options.node)?.into();
+    let greet = if options.page { greet_with_page } else { greet };
     let mut child = again(["--part-child".to_owned()].into_iter())?;
-    thread::spawn(move || greet_all(&listener, &line));
+    thread::spawn(move || greet_all(&listener, &line, greet));
     println!("greeter: listening on port {port}");
 
     let (events, arriving) = mpsc::channel();
@@ -212,7 +219,7 @@ fn greeting(node: Option<String>) -> Result<String, String> {
 }
 
 /// Greets each client in a thread of its own: a slow one keeps nobody waiting.
-fn greet_all(listener: &TcpListener, line: &Arc<str>) {
+fn greet_all(listener: &TcpListener, line: &Arc<str>, greet: fn(TcpStream, &str) -> io::Result<()>) {
     for client in listener.incoming() {
         let Ok(client) = client else {
             // Out of descriptors, perhaps: they come back when clients leave.
@@ -231,6 +238,22 @@ fn greet(mut client: TcpStream, line: &str) -> io::Result<()> {
     client.set_write_timeout(Some(CLIENT_PATIENCE))?;
     client.write_all(line.as_bytes())?;
     client.shutdown(Shutdown::Both)
+}
+
+/// Answers one request, whatever it asks for: waits for the blank line at its end, then greets and hangs up.
+fn greet_with_page(mut client: TcpStream, line: &str) -> io::Result<()> {
+    client.set_read_timeout(Some(CLIENT_PATIENCE))?;
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        let mut piece = [0; 1024];
+        let count = client.read(&mut piece)?;
+        if count == 0 || asked.len() > REQUEST_BYTES {
+            return Ok(());
+        }
+        asked.extend_from_slice(&piece[..count]);
+    }
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length:";
+    greet(client, &format!("{head} {}\r\n\r\n{line}", line.len()))
 }
 
 #[cfg(test)]
@@ -254,6 +277,20 @@ mod tests {
         assert_eq!(parse("--port 70000"), Err("--port: \"70000\" does not fit".into()));
         assert_eq!(parse("--daemon"), Err("--daemon: no such argument, see --help".into()));
         assert_eq!(parse(""), Err("--port is missing, see --help".into()));
+    }
+
+    #[test]
+    fn serves_a_page() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || greet_all(&listener, &"Hello! This is alpha!\n".into(), greet_with_page));
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+        client.write_all(b"alpha\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("Content-Length: 22\r\n\r\nHello! This is alpha!\n"), "{answer}");
     }
 
     #[test]
