@@ -57,7 +57,7 @@ pub(super) struct Place {
 /// Which web addresses.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct UrlRule {
-    networks: Vec<Network>,
+    pub(super) networks: Vec<Network>,
     pub(super) names: Vec<String>,
     ports: Vec<u16>,
     path: Option<String>,
@@ -180,6 +180,16 @@ impl Network {
         let most = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.unwrap_or(most);
         (prefix <= most).then_some(Self { address, prefix })
+    }
+
+    /// Whether it holds all addresses of its kind.
+    pub(super) fn is_all(&self) -> bool {
+        self.prefix == 0
+    }
+
+    /// Whether it is this one address.
+    pub(super) fn is_just(&self, address: IpAddr) -> bool {
+        self.address == address && self.prefix == if address.is_ipv4() { 32 } else { 128 }
     }
 
     /// Whether it holds nothing but addresses that [`is_special`] means.

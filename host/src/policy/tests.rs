@@ -150,3 +150,16 @@ fn a_script_that_forks_is_read() {
     let program = &parse(text).unwrap().programs["x"];
     assert_eq!((program.forks, &program.interpreter[..]), (true, &["/bin/sh".to_owned(), "-e".to_owned()][..]));
 }
+
+#[test]
+fn a_label_is_bound_under_its_own_kind_alone() {
+    let policy = parse(
+        "format = 1\n[program.a]\nprogram = \"/a\"\nuser = \"x\"\nlifetime = \"action\"\n\
+         [path.b]\ndirectory = \"/srv/b\"\naccess = \"read\"\n[endpoint.c]\nhttp = \"http://127.0.0.1/\"\n",
+    );
+    let policy = policy.unwrap();
+    for (kind, label) in [("program", "a"), ("path", "b"), ("endpoint", "c")] {
+        assert!(policy.binds(kind, label), "{kind} {label}");
+        assert_eq!(["program", "path", "endpoint", "x"].iter().filter(|kind| policy.binds(kind, label)).count(), 1);
+    }
+}

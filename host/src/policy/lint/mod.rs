@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path};
 
+mod grants;
 mod risks;
 
 pub(super) use risks::RISKS;
@@ -36,7 +37,7 @@ pub struct Warning {
 /// Says what somebody could do with what a policy grants, in the order of the file. `text` is what `policy` was read
 /// from, `path` is for messages.
 pub fn warnings(policy: &Policy, text: &str, path: &Path) -> Vec<Warning> {
-    let found = RISKS.iter().flat_map(|risk| find(risk, policy));
+    let found = RISKS.iter().flat_map(|risk| find(risk, policy).into_iter().chain(grants::find(risk, policy)));
     let mut told: Vec<Warning> = found.filter_map(|found| tell(&found, text, path)).collect();
     told.sort_by_key(|warning| (warning.told.line, warning.told.column));
     told
@@ -255,32 +256,18 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
                     }
                 }
             }
-            Pattern::AnyAddress | Pattern::AnyPort | Pattern::Address(_) | Pattern::Replaceable => {}
-        }
-    }
-    for (label, endpoint) in &policy.endpoints {
-        let word = endpoint.place.word();
-        let Some(at_port) = endpoint.place.port() else { continue };
-        let (host, port) = (
-            open(&at_port.host, &["endpoint", label, word, "host"]),
-            open(&at_port.port, &["endpoint", label, word, "port"]),
-        );
-        match (&risk.pattern, host, port) {
-            (Pattern::AnyAddress, Some(host), _) if matches!(host.kind, Kind::Ip(within) if within.is_empty()) => {
-                add(host.steps.clone(), host.who(), label.clone(), String::new());
-            }
-            (Pattern::AnyPort, _, Some(port))
-                if port.is_of_plugin() && matches!(port.kind, Kind::Port { min: 1, max: u16::MAX }) =>
-            {
-                let what = at_port.host.as_literal().unwrap_or("the address").to_owned();
-                add(port.steps.clone(), port.who(), what, String::new());
-            }
-            (Pattern::Address(secret), ..) => {
-                if let Some(found) = words(&at_port.host).into_iter().find(|found| secret.contains(&found.as_str())) {
-                    add(at(&["endpoint", label, word, "host"]), String::new(), found, String::new());
-                }
-            }
-            _ => {}
+            // Those of `grants`, and what is found on the node.
+            Pattern::WideGrant
+            | Pattern::Secrets(_)
+            | Pattern::WritesSettings(_)
+            | Pattern::WritesArgument
+            | Pattern::Socket(_)
+            | Pattern::SocketBelow(_)
+            | Pattern::Orders
+            | Pattern::AnyAddress
+            | Pattern::AnyPort
+            | Pattern::Address(_)
+            | Pattern::Replaceable => {}
         }
     }
     all

@@ -35,6 +35,20 @@ pub(super) enum Pattern {
     Wide,
     /// A file or directory below one in which everybody can make files, without an owner.
     Shared(&'static [&'static str]),
+    /// A directory for the plugin that holds much that is not meant.
+    WideGrant,
+    /// A directory for the plugin below one of these, which hold keys, passwords and the like.
+    Secrets(&'static [&'static str]),
+    /// A directory for the plugin to write below one of these, where programs of root's read what to do.
+    WritesSettings(&'static [&'static str]),
+    /// A directory for the plugin to write that holds what a program of the policy is given as an argument.
+    WritesArgument,
+    /// A socket behind which somebody does as root what is asked, by the end of its path.
+    Socket(&'static [&'static str]),
+    /// A socket from outside, anywhere below a directory that holds those of everything.
+    SocketBelow(&'static [&'static str]),
+    /// Methods that change something, at a web address from outside.
+    Orders,
     /// An address from outside that may be any.
     AnyAddress,
     /// A port that the plugin chooses freely.
@@ -282,6 +296,79 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
         ]),
         sentence: "everybody on this node can make files below {what}, which {user} then opens as if they were yours",
         instead: "use a directory that belongs to the service, or say whose files count: owner = \"...\"",
+    },
+    Risk {
+        name: "wide grant",
+        pattern: Pattern::WideGrant,
+        sentence: "all that is below {what} is open to {who}, whoever owns it: the host acts there as root",
+        instead: "name the directory that is meant, one or more levels below",
+    },
+    Risk {
+        name: "directory of secrets",
+        pattern: Pattern::Secrets(&[
+            "/etc/docker",
+            "/etc/kubernetes",
+            "/etc/letsencrypt",
+            "/etc/NetworkManager",
+            "/etc/openvpn",
+            "/etc/pki",
+            "/etc/wireguard",
+            "/home",
+            "/var/backups",
+            "/var/lib/containers",
+            "/var/lib/docker",
+            "/var/lib/kubelet",
+            "/var/lib/libvirt",
+            "/var/lib/sss",
+            "/var/mail",
+            "/var/spool/cron",
+            "/var/spool/mail",
+        ]),
+        sentence: "below {what} are keys, passwords or what people wrote: {who} can read all of it, and tell it in its log",
+        instead: "name a directory that holds only what the agent needs",
+    },
+    Risk {
+        name: "writes settings",
+        pattern: Pattern::WritesSettings(&["/etc", "/var/spool", "/opt", "/usr/local"]),
+        sentence: "what programs read below {what}, and what of it they run, is then {who}'s word: most of them read it as {user}",
+        instead: "let the agent write into a directory of its own, which the program includes, or only read here",
+    },
+    Risk {
+        name: "writes what a program is given",
+        pattern: Pattern::WritesArgument,
+        sentence: "{who} can write {what}: what it says there is done as {user}",
+        instead: "keep what the program is given out of what the plugin may write, or let it only read there",
+    },
+    Risk {
+        name: "socket of root",
+        pattern: Pattern::Socket(&[
+            "/docker.sock",
+            "/podman.sock",
+            "/containerd.sock",
+            "/crio.sock",
+            "/buildkitd.sock",
+            "/system_bus_socket",
+            "/systemd/private",
+            "/snapd.socket",
+            "/libvirt-sock",
+            "/lxd/unix.socket",
+            "/incus/unix.socket",
+            "/cib_rw",
+        ]),
+        sentence: "who listens at {what} does as {user} what is asked: {who} can have anything done on this node",
+        instead: "use a [program.LABEL] with fixed arguments that asks there for the one thing that is meant",
+    },
+    Risk {
+        name: "any socket",
+        pattern: Pattern::SocketBelow(&["/", "/run", "/var", "/var/run", "/var/lib", "/tmp", "/opt"]),
+        sentence: "{who} can choose any socket of {user}'s below {what}, and have the plugin talk to it",
+        instead: "name the directory of the service: file = { under = \"/run/nginx\" }",
+    },
+    Risk {
+        name: "orders to a web server",
+        pattern: Pattern::Orders,
+        sentence: "{who} chooses where {what} goes: to any of the hosts and ports that are listed, as this node",
+        instead: "write the web address out, or leave GET and HEAD alone in `method`",
     },
     Risk {
         name: "any address",

@@ -19,7 +19,7 @@ fn of(lines: &str) -> String {
 const P: &str = "whoever may set the parameter p";
 
 /// The danger, a policy that has it and no other, what is said, and the same policy without it.
-const CASES: [(&str, &str, &str, &str); 17] = [
+const CASES: [(&str, &str, &str, &str); 29] = [
     (
         "interpreter",
         "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
@@ -121,6 +121,78 @@ const CASES: [(&str, &str, &str, &str); 17] = [
         "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"169.254.169.254\", port = 80 }",
         "7:16 169.254.169.254 is where clouds hand out credentials: the plugin can ask for those of this node",
         "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"192.168.0.1\", port = 80 }",
+    ),
+    (
+        "address of secrets",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"http://metadata/latest\"\nnames = { metadata = [\"10.0.0.1\", \"fd00:ec2::254\"] }",
+        "7:8 fd00:ec2::254 is where clouds hand out credentials: the plugin can ask for those of this node",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"http://metadata/latest\"\nnames = { metadata = [\"10.0.0.1\", \"::1\"] }",
+    ),
+    (
+        "address of secrets",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { slot = \"s\", url = { host = [\"169.254.169.254\"], port = [80] } }",
+        "7:1 169.254.169.254 is where clouds hand out credentials: the plugin can ask for those of this node",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { slot = \"s\", url = { host = [\"169.254.169.253\"], port = [80] } }",
+    ),
+    (
+        "any address",
+        "program = \"/bin/true\"\n[endpoint.e]\nudp = { host = { param = \"p\", ip = { within = [\"0.0.0.0/0\"] } }, port = 80 }",
+        "7:9 whoever may set the parameter p can make this node connect to any address that it reaches, past firewalls that trust it",
+        "program = \"/bin/true\"\n[endpoint.e]\nudp = { host = { param = \"p\", ip = { within = [\"0.0.0.0/1\"] } }, port = 80 }",
+    ),
+    (
+        "any address",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { param = \"p\", url = { host = [\"::/0\"], port = [80] } }",
+        "7:1 whoever may set the parameter p can make this node connect to any address that it reaches, past firewalls that trust it",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { param = \"p\", url = { host = [\"fd00::/8\"], port = [80] } }",
+    ),
+    (
+        "orders to a web server",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { param = \"p\", url = { host = [\"::1\"], port = [80] } }\nmethod = [\"GET\", \"PUT\", \"DELETE\"]",
+        "8:10 whoever may set the parameter p chooses where PUT, DELETE goes: to any of the hosts and ports that are listed, as this node",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"http://127.0.0.1/\"\nmethod = [\"GET\", \"PUT\", \"DELETE\"]",
+    ),
+    (
+        "socket of root",
+        "program = \"/bin/true\"\n[endpoint.e]\nunix = { path = \"/run/docker.sock\" }",
+        "7:17 who listens at /run/docker.sock does as root what is asked: the plugin can have anything done on this node",
+        "program = \"/bin/true\"\n[endpoint.e]\nunix = { path = \"/run/nginx/docker.socket\" }",
+    ),
+    (
+        "any socket",
+        "program = \"/bin/true\"\n[endpoint.e]\nunix = { path = { param = \"p\", file = { under = \"/run\" } } }",
+        "7:10 whoever may set the parameter p can choose any socket of root's below /run, and have the plugin talk to it",
+        "program = \"/bin/true\"\n[endpoint.e]\nunix = { path = { param = \"p\", file = { under = \"/run/nginx\" } } }",
+    ),
+    (
+        "wide grant",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = \"/mnt\"\naccess = \"write\"",
+        "7:13 all that is below /mnt is open to the plugin, whoever owns it: the host acts there as root",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = \"/mnt/web\"\naccess = \"write\"",
+    ),
+    (
+        "wide grant",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = { param = \"p\", directory = { under = \"/\" } }\naccess = \"read\"",
+        "7:1 all that is below / is open to whoever may set the parameter p, whoever owns it: the host acts there as root",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = { param = \"p\", directory = { under = \"/srv\" } }\naccess = \"read\"",
+    ),
+    (
+        "directory of secrets",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = \"/var/lib/docker/volumes\"\naccess = \"read\"",
+        "7:13 below /var/lib/docker/volumes are keys, passwords or what people wrote: the plugin can read all of it, and tell it in its log",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = \"/var/lib/dockers\"\naccess = \"read\"",
+    ),
+    (
+        "writes settings",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = \"/etc/nginx\"\naccess = \"write\"",
+        "7:13 what programs read below /etc/nginx, and what of it they run, is then the plugin's word: most of them read it as root",
+        "program = \"/bin/true\"\n[path.d]\ndirectory = \"/etc/nginx\"\naccess = \"read\"",
+    ),
+    (
+        "writes what a program is given",
+        "program = \"/bin/true\"\nargv = [\"-x\", [\"--config=/srv/web/x.conf\"]]\n[path.d]\ndirectory = \"/srv/web\"\naccess = \"write\"",
+        "8:13 the plugin can write /srv/web/x.conf, which the program of [program.x] is given: what it says there is done as nobody",
+        "program = \"/bin/true\"\nargv = [\"-x\", [\"--config=/srv/webs/x.conf\"]]\n[path.d]\ndirectory = \"/srv/web\"\naccess = \"write\"",
     ),
 ];
 
