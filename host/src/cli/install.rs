@@ -165,12 +165,7 @@ fn ungranted(requests: &[store::Request], agent: &crate::ocf::description::Agent
     let policy = policy::load(&path).ok().and_then(|text| Policy::parse(&text, &path).ok()).unwrap_or_default();
     requests
         .iter()
-        .filter(|request| match request.kind.as_str() {
-            "program" => !policy.programs.contains_key(&request.name),
-            "path" => !policy.paths.contains_key(&request.name),
-            "endpoint" => !policy.endpoints.contains_key(&request.name),
-            _ => true,
-        })
+        .filter(|request| !policy.binds(&request.kind, &request.name))
         .map(|request| format!("{} {}", request.kind, request.name))
         .collect()
 }

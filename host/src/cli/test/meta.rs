@@ -231,15 +231,10 @@ fn times(node: &mut Node) -> Finding {
 fn policy_as_requested(node: &mut Node) -> Finding {
     let path = crate::store::policy_path(&node.agent);
     let policy = crate::policy::Policy::parse(&node.policy, &path).map_err(|d| Not::Failed(d.line()))?;
-    let is_bound = |kind: &str, name: &str| match kind {
-        "program" => policy.programs.contains_key(name),
-        "endpoint" => policy.endpoints.contains_key(name),
-        _ => false,
-    };
     let unbound: Vec<String> = node
         .requests
         .iter()
-        .filter(|request| !is_bound(&request.kind, &request.name))
+        .filter(|request| !policy.binds(&request.kind, &request.name))
         .map(|request| format!("{} {}", request.kind, request.name))
         .collect();
     if unbound.is_empty() { Ok(()) } else { Err(Not::Failed(format!("not granted: {}", unbound.join(", ")))) }

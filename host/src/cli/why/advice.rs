@@ -52,6 +52,40 @@ pub(super) const ADVICE: &[Advice] = &[
         "",
         "bind the label in {policy}, if the agent is to have it: `ocf-wasm inspect FILE.wasm` says what for",
     ),
+    row(
+        "granted without access",
+        "access",
+        "write access = \"write\" in {policy}, if the agent is to change files there",
+    ),
+    row("is given to no plugin", "directory", "name another directory: this one no policy can give away"),
+    row("is not given to write", "directory", "name another directory: this one no policy can give away"),
+    row(
+        "not safe: ",
+        "directory",
+        "make each directory on the way root's, or its owner's, and writable by no others; a symbolic link may not lead there",
+    ),
+    row("file system is nearly full", "directory", "make room on that file system"),
+    row(
+        "leads out of the directory",
+        "directory",
+        "look at what the name is there: a link out, or another file system that is mounted below, is not followed",
+    ),
+    row("to write into is not there", "directory", "make that directory on this node, or let the agent make it"),
+    row("its directory is not there", "directory", "make that directory on this node, or correct it in {policy}"),
+    row(
+        "the socket belongs to user",
+        "unix",
+        "name that user as `owner` of the socket in {policy}, if it is the service's",
+    ),
+    row("in `method`", "method", "add the method in {policy}, if the agent is to use it"),
+    row("in `headers`", "headers", "add the header in {policy}, if the agent is to send it"),
+    row("but not as http", "", "bind the label with `http` in {policy}: this version of the agent asks a web server"),
+    row("granted as http", "", "bind the label with `tcp`, `udp` or `unix` in {policy}: the agent talks no HTTP there"),
+    row(
+        "that the policy does not list",
+        "http",
+        "correct the parameter (crm_resource --resource {resource} --set-parameter {parameter} --parameter-value VALUE), or list it in {policy}",
+    ),
     row("granted, but not with lifetime", "lifetime", "correct `lifetime` in {policy}"),
     row("granted without `input", "", "add input = true in {policy}, if the agent is to have that"),
     row("in `signals`", "signals", "add the signal in {policy}, if the agent is to send it"),
@@ -128,9 +162,9 @@ pub(super) fn on(reason: &str) -> Option<&'static Advice> {
     ADVICE.iter().find(|advice| reason.contains(advice.says))
 }
 
-/// The label that a reason is about: `program` or `endpoint`, and its name.
+/// The label that a reason is about: `program`, `path` or `endpoint`, and its name.
 pub(super) fn label(reason: &str) -> Option<(&'static str, &str)> {
-    ["program", "endpoint"].into_iter().find_map(|kind| {
+    ["program", "path", "endpoint"].into_iter().find_map(|kind| {
         let rest = &reason[reason.find(&format!("{kind} "))? + kind.len() + 1..];
         let end = rest.find(':')?;
         crate::policy::is_label(&rest[..end]).then_some((kind, &rest[..end]))
@@ -152,7 +186,9 @@ mod tests {
     fn a_reason_names_its_label_and_its_parameter() {
         assert_eq!(label("program greeter: /x is not there"), Some(("program", "greeter")));
         assert_eq!(label("start: endpoint status: not granted"), Some(("endpoint", "status")));
+        assert_eq!(label("path logs: not safe: /srv is writable by everybody"), Some(("path", "logs")));
         assert_eq!(label("the program is gone"), None);
+        assert_eq!(label("the path is gone"), None);
         assert_eq!(parameter("program x: parameter port: is not a port"), Some("port"));
         assert_eq!(parameter("parameter name is required and not set"), Some("name"));
         assert_eq!(parameter("port 80: refused"), None);
