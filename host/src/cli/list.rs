@@ -5,13 +5,18 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::Format;
+use super::check::damage;
 use crate::instance::{self, Found};
-use crate::store::{self, install};
+use crate::store;
 
 pub(super) fn run(format: Format) -> Result<ExitCode> {
-    let agents: Vec<_> = install::installed()
+    let agents: Vec<_> = damage::all()
         .into_iter()
-        .filter_map(|(agent, number)| Some((store::generation(&agent, number).ok()?, agent, number)))
+        .map(|(agent, damage)| {
+            let number = store::current(&agent);
+            let generation = number.and_then(|number| store::generation(&agent, number).ok());
+            (agent, number, generation, damage)
+        })
         .collect();
     let instances: Vec<_> = instance::list()
         .into_iter()
@@ -27,10 +32,12 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
     if format == Format::Json {
         let agents: Vec<_> = agents
             .iter()
-            .map(|(generation, agent, number)| {
+            .map(|(agent, number, generation, damage)| {
                 serde_json::json!({
-                    "agent": agent.to_string(), "version": generation.description.version, "generation": number,
-                    "digest": generation.component.to_string(),
+                    "agent": agent.to_string(), "generation": number,
+                    "version": generation.as_ref().map(|g| &g.description.version),
+                    "digest": generation.as_ref().map(|g| g.component.to_string()),
+                    "damage": damage.iter().map(|damage| &damage.what).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -46,9 +53,14 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
     if agents.is_empty() {
         println!("no agent is installed");
     }
-    for (generation, agent, number) in &agents {
-        let short = generation.component.short();
-        println!("{:32} {:10} generation {number:<4} {short}", agent.to_string(), generation.description.version);
+    for (agent, number, generation, damage) in &agents {
+        let version = generation.as_ref().map_or("?", |g| &g.description.version);
+        let short = generation.as_ref().map_or("?", |g| g.component.short());
+        let number = number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        println!("{:32} {version:10} generation {number:<4} {short}", agent.to_string());
+        for damage in damage {
+            println!("  damaged: {} (ocf-wasm check)", damage.what);
+        }
     }
     for (agent, instance, state, generation) in &instances {
         let pinned = generation.map(|n| format!(", generation {n}")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{Format, repin};
 use crate::ocf::description::AgentName;
@@ -27,11 +27,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let agent = arguments.agent.clone();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    let current = store::current(&agent).with_context(|| format!("{agent} is not installed on this node"))?;
     let known = store::generations(&agent);
-    let number = match arguments.to {
-        Some(number) => number,
-        None => match known.iter().rev().find(|n| **n < current) {
+    let current = store::current(&agent);
+    let number = match (arguments.to, current) {
+        (Some(number), _) if !known.is_empty() => number,
+        (_, None) => bail!("{agent} is not installed on this node"),
+        (_, Some(current)) => match known.iter().rev().find(|n| **n < current) {
             Some(number) => *number,
             None => bail!("{agent}: generation {current} is the first, there is nothing to go back to"),
         },

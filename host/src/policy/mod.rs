@@ -21,6 +21,8 @@ mod url;
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::{Endpoint, Http, Place, Port};
 pub use kind::address_of;
+#[cfg(feature = "tool")]
+pub(crate) use nearest::nearest;
 pub use path::{Access, PathGrant, refused as refused_directory};
 #[cfg(feature = "tool")]
 pub(crate) use reader::is_label;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use toml::de::DeTable;
 
 use super::generation::{MAGIC, agent_path};
 use super::{Digest, Generation, LIB, LIBEXEC, RESOURCE_D, generation::Request, native, notes};
@@ -218,6 +219,11 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
 /// # Errors
 /// What the kernel says.
 pub fn keep(examined: &Examined) -> Result<()> {
+    let blob = super::blob_path(&examined.digest);
+    if fs::read(&blob).is_ok_and(|bytes| Digest::of(&bytes) != examined.digest) {
+        // What is kept under a digest is never written again, unless it is not what the digest says.
+        fs::remove_file(&blob).with_context(|| blob.display().to_string())?;
+    }
     super::keep(&examined.component).context(LIB)?;
     native::store(&examined.digest, &examined.native).context(super::CACHE)
 }
@@ -299,6 +305,30 @@ pub fn is_there(agent: &AgentName) -> bool {
 
 /// Lists what is installed: agent and its current generation's number.
 pub fn installed() -> Vec<(AgentName, u32)> {
+    known().into_iter().filter_map(|agent| super::current(&agent).map(|number| (agent, number))).collect()
+}
+
+/// Lists what is installed or should be, by the operator's list, each with its component's digest by that list. Where
+/// the list is lost, an agent counts that Pacemaker would find.
+pub fn expected() -> BTreeMap<AgentName, Option<Digest>> {
+    let mut expected: BTreeMap<_, _> = installed().into_iter().map(|(agent, _)| (agent, None)).collect();
+    let text = fs::read_to_string(AGENTS_TOML).unwrap_or_default();
+    let list = DeTable::parse(&text).ok().filter(|_| !text.is_empty());
+    let Some(list) = list else {
+        expected.extend(known().into_iter().filter(is_there).map(|agent| (agent, None)));
+        return expected;
+    };
+    for entry in list.get_ref().get("agent").and_then(|list| list.get_ref().as_array()).into_iter().flatten() {
+        let text = |key: &str| entry.get_ref().as_table()?.get(key)?.get_ref().as_str();
+        if let Some(agent) = text("name").and_then(AgentName::parse) {
+            expected.insert(agent, text("digest").and_then(Digest::parse));
+        }
+    }
+    expected
+}
+
+/// All agents that were ever installed, sorted.
+fn known() -> Vec<AgentName> {
     let names = |path: &Path| -> Vec<String> {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
@@ -308,10 +338,9 @@ pub fn installed() -> Vec<(AgentName, u32)> {
     let root = Path::new(LIB).join("agents");
     let mut found = Vec::new();
     for provider in names(&root) {
-        for kind in names(&root.join(&provider)) {
-            let agent = AgentName { provider: provider.clone(), kind };
-            found.extend(super::current(&agent).map(|number| (agent, number)));
-        }
+        found.extend(
+            names(&root.join(&provider)).into_iter().map(|kind| AgentName { provider: provider.clone(), kind }),
+        );
     }
     found
 }

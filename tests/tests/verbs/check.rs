@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use ocf_wasm_tests::host::{TestHost, is_root, policy_of};
+use ocf_wasm_tests::host::{TestHost, free_port, is_root, plugin, policy_of, variant_of};
 use serde_json::json;
 
-use super::{SERVER, good, text};
+use super::{DUMMY, SERVER, good, text};
 
 #[test]
 fn check_says_what_is_right_and_what_this_node_offers() {
@@ -22,7 +23,7 @@ fn check_says_what_is_right_and_what_this_node_offers() {
     let known = good(host.run(&["check", "-o", "json"])).json();
     assert_eq!(
         known["policies"][0],
-        json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null, "warnings": [] })
+        json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null, "misfits": [], "warnings": [] })
     );
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
     assert!(known["node"]["user"].is_string() && known["node"]["tracking"].is_string(), "{known}");
@@ -89,4 +90,195 @@ fn check_finds_what_would_refuse_a_start() {
     refused("not there: start is refused");
     host.policy(SERVER, &good_policy);
     let _ = good(host.run(&["check"]));
+}
+
+/// Damages an installed agent, and checks that `check` names what is wrong, in words and as JSON, that `list` does, and
+/// that the command which it prints puts it right.
+#[track_caller]
+fn is_found(host: &TestHost, damage: &dyn Fn(&Path), says: &str, command: &str) {
+    let _ = good(host.run(&["check"]));
+    damage(host.path());
+    let told = host.run(&["check"]);
+    assert!(told.code == 1 && told.stderr.is_empty(), "{told:#?}");
+    let place = told.stdout.lines().position(|line| line.starts_with(DUMMY) && line.contains(says));
+    let next = told.stdout.lines().nth(place.unwrap_or_else(|| panic!("`{says}`: {told:#?}")) + 1).unwrap();
+    assert!(next.starts_with("  to do: ") && next.contains(command), "`{command}`: {told:#?}");
+    let known = host.run(&["-o", "json", "check"]);
+    assert_eq!(known.code, 1, "{known:#?}");
+    let found = &known.json()["agents"][0];
+    assert_eq!(found["agent"], DUMMY);
+    assert!(found["damage"][0]["what"].as_str().unwrap().contains(says), "{found}");
+    assert!(next.ends_with(found["damage"][0]["next"].as_str().unwrap()), "{found}");
+    let listed = good(host.run(&["list"])).stdout;
+    assert!(listed.contains("  damaged: ") && listed.contains(says), "{listed}");
+    let listed = good(host.run(&["-o", "json", "list"])).json();
+    assert_eq!(listed["agents"][0]["damage"].as_array().unwrap().len(), 1, "{listed}");
+    // What is printed is what helps. A file of one's own stands for the one that must be found first.
+    let words = next.split("ocf-wasm ").last().unwrap();
+    let dummy = plugin("dummy");
+    let words: Vec<&str> = words.split(' ').map(|word| if word == "FILE.wasm" { text(&dummy) } else { word }).collect();
+    let _ = good(host.run(&[&words[..], &["-o", "json"]].concat()));
+    let checked = good(host.run(&["check"])).stdout;
+    assert!(!checked.contains("to do"), "{checked}");
+    let _ = host.call(DUMMY).instance("x").argument("monitor").is(7);
+    assert!(host.call(DUMMY).argument("meta-data").is(0).stdout.contains("<resource-agent"));
+}
+
+#[test]
+fn check_finds_what_is_not_as_it_was_installed() {
+    let host = TestHost::with(&["dummy"]);
+    let agents = |root: &Path| root.join("lib/agents").join(DUMMY);
+    let link = |root: &Path| root.join("resource.d").join(DUMMY);
+    let blob = || {
+        let known = host.run(&["-o", "json", "list"]).json();
+        let digest = known["agents"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
+        host.path().join("lib/blobs/sha256").join(digest)
+    };
+    let again = "ocf-wasm install /var/lib/ocf-wasm/blobs/sha256/";
+    let current = |root: &Path| fs::read_link(agents(root).join("current")).unwrap();
+    is_found(&host, &|root| fs::remove_file(link(root)).unwrap(), "resource.d/ocf-wasm/dummy is not there", again);
+    let metadata = |root: &Path| fs::remove_file(agents(root).join("current/metadata.xml")).unwrap();
+    is_found(&host, &metadata, "metadata.xml is not there", again);
+    let file = "ocf-wasm install FILE.wasm --allow-unsigned";
+    is_found(&host, &|_| fs::remove_file(blob()).unwrap(), "No such file", file);
+    let spoil = |_: &Path| {
+        let path = blob();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        fs::write(&path, "spoilt").unwrap();
+    };
+    is_found(&host, &spoil, " is damaged", file);
+    // Several generations by now: the newest that is whole is offered.
+    let remove_current = |root: &Path| fs::remove_file(agents(root).join("current")).unwrap();
+    is_found(&host, &remove_current, "current: names no generation", "ocf-wasm rollback ocf-wasm/dummy --to 2");
+    let _ = host.add(&variant_of(&plugin("dummy"), 3, host.path()), &[]);
+    let remove_generation = |root: &Path| fs::remove_dir_all(agents(root).join(current(root))).unwrap();
+    is_found(&host, &remove_generation, "generation 3, the current one, is not in", "--to 2");
+    let cut = |root: &Path| fs::write(agents(root).join("current/agent"), "OWG").unwrap();
+    // The first one has no metadata any more.
+    is_found(&host, &cut, "agent: damaged", again);
+    // No generation is left: the operator's list still knows the component.
+    let remove_all = |root: &Path| fs::remove_dir_all(agents(root)).unwrap();
+    is_found(&host, &remove_all, "current: names no generation", again);
+    // Without that list, what Pacemaker finds counts.
+    let forget = |root: &Path| {
+        fs::remove_file(root.join("etc/agents.toml")).unwrap();
+        fs::remove_file(agents(root).join("current")).unwrap();
+    };
+    is_found(&host, &forget, "current: names no generation", "--to 1");
+    // Another profile stays another profile.
+    let _ = host.add(&plugin("dummy"), &["--profile", "1.0"]);
+    is_found(&host, &metadata, "metadata.xml is not there", "--allow-unsigned --profile 1.0");
+    assert!(host.call(DUMMY).argument("meta-data").is(0).stdout.contains("<version>1.0</version>"));
+    // What is not ours is not touched by the command either.
+    fs::remove_file(link(host.path())).unwrap();
+    fs::write(link(host.path()), "#!/bin/sh\n").unwrap();
+    let told = host.run(&["check"]);
+    assert!(told.code == 1 && told.stdout.contains("is there and not ours: move it away first"), "{told:#?}");
+    fs::remove_file(link(host.path())).unwrap();
+    std::os::unix::fs::symlink("/usr/libexec/nowhere/ocf-wasm-agent", link(host.path())).unwrap();
+    let told = host.run(&["check"]);
+    assert!(told.code == 1 && told.stdout.contains("leads to /usr/libexec/nowhere/ocf-wasm-agent, which"), "{told:#?}");
+    assert!(told.stdout.contains("install the package of ocf-wasm again, then: "), "{told:#?}");
+    // Files of other nodes are looked at alone, and what was taken away is not missed.
+    let policy = host.policy_path(DUMMY);
+    let _ = good(host.run(&["check", text(&policy)]));
+    let _ = good(host.run(&["remove", DUMMY]));
+    let _ = good(host.run(&["check"]));
+}
+
+#[test]
+fn check_finds_what_an_instance_needs_and_the_store_has_lost() {
+    let host = TestHost::with(&["dummy"]);
+    let _ = host.action(DUMMY, "start").instance("web").is(0);
+    let pins = host.why("web")["pins"].clone();
+    let blob = |pin: &str| {
+        let digest = pins[pin].as_str().unwrap().strip_prefix("sha256:").unwrap();
+        host.path().join("lib/blobs/sha256").join(digest)
+    };
+    let _ = good(host.run(&["check"]));
+    let policy = fs::read(blob("policy")).unwrap();
+    fs::remove_file(blob("policy")).unwrap();
+    let told = host.run(&["check"]);
+    let line = "ocf-wasm/dummy: web runs with what the store has lost, its policy: /var/lib/ocf-wasm/blobs/sha256/";
+    assert!(told.code == 1 && told.stdout.contains(line), "{told:#?}");
+    assert!(told.stdout.contains("crm_resource --restart --resource web\n"), "{told:#?}");
+    fs::write(blob("policy"), policy).unwrap();
+    let _ = good(host.run(&["check"]));
+    // The version that runs, and not the one that is installed.
+    let _ = host.add(&variant_of(&plugin("dummy"), 2, host.path()), &["--next-start"]);
+    fs::remove_dir_all(host.path().join("lib/agents").join(DUMMY).join("1")).unwrap();
+    let told = host.run(&["check"]);
+    assert!(told.code == 1 && told.stdout.contains("has lost, generation 1 of ocf-wasm/dummy\n"), "{told:#?}");
+    let _ = host.action(DUMMY, "stop").instance("web").is(0);
+    let _ = good(host.run(&["check"]));
+}
+
+/// Checks that `check` points at a line of the policy.
+#[track_caller]
+fn points_at(host: &TestHost, policy: &str, at: &str, severity: &str, says: &str, hint: &str) {
+    host.policy(SERVER, policy);
+    let (number, line) = policy.lines().enumerate().find(|(_, line)| line.contains(at)).unwrap();
+    let (number, column) = (number + 1, line.find(at).unwrap() + 1);
+    let told = host.run(&["check"]);
+    assert_eq!(told.code, i32::from(severity == "error"), "{told:#?}");
+    assert_eq!(told.stdout.contains("sample-tcp-server.toml: ok\n"), severity != "error", "{told:#?}");
+    let place = format!("{severity}: {says}\n");
+    let (_, rest) = told.stdout.split_once(&place).unwrap_or_else(|| panic!("`{place}`: {}", told.stdout));
+    assert!(rest.contains(&format!("/sample-tcp-server.toml:{number}:{column}\n")), "{number}:{column}: {rest}");
+    assert!(rest.contains("^\n") && rest.contains(&format!("hint: {hint}\n")), "{rest}");
+    let known = host.run(&["-o", "json", "check"]).json();
+    let misfits = known["policies"][0]["misfits"].as_array().unwrap().clone();
+    let misfit = misfits.iter().find(|misfit| misfit["message"] == says).unwrap_or_else(|| panic!("{known}"));
+    assert_eq!((&misfit["severity"], &misfit["line"]), (&json!(severity), &json!(number)));
+    assert_eq!((&misfit["column"], &misfit["hint"]), (&json!(column), &json!(hint)));
+}
+
+#[test]
+fn check_compares_a_policy_with_the_component() {
+    let host = TestHost::with(&["sample-tcp-server"]);
+    let policy = policy_of("sample-tcp-server");
+    assert_eq!(host.run(&["-o", "json", "check"]).json()["policies"][0]["misfits"], json!([]));
+    // What an argument or an address needs is an error: nothing ever fills it in.
+    let says = "the plugin has no parameter prot, so this can never be filled in";
+    let argument = policy.replacen("\"--port\", { param = \"port\"", "\"--port\", { param = \"prot\"", 1);
+    assert_ne!(argument, policy);
+    points_at(&host, &argument, "{ param = \"prot\"", "error", says, "did you mean `port`?");
+    let started = host.action(SERVER, "start").with("port", free_port()).run();
+    assert_ne!(started.code, 0, "and so it is: {started:#?}");
+    let _ = host.action(SERVER, "stop").is(0);
+    // What is left out without a value is a warning.
+    let says = "the plugin has no parameter gret, so this is always left out";
+    let variable = policy.replace("param = \"greet\"", "param = \"gret\"");
+    points_at(&host, &variable, "{ param = \"gret\"", "warning", says, "did you mean `greet`?");
+    // A label that nobody asks for, and the one that is missing for it.
+    let label = policy.replace("[program.greeter]", "[program.greter]");
+    points_at(
+        &host,
+        &label,
+        "greter",
+        "warning",
+        "the plugin never asks for program greter",
+        "did you mean `greeter`?",
+    );
+    let told = host.run(&["check"]);
+    let note = "/sample-tcp-server.toml: program greeter is not bound, so it is not granted: the plugin asks for it as \
+                \"the daemon that greets, in the foreground\"\n";
+    assert!(told.stdout.contains("\nnote: ") && told.stdout.contains(note), "{told:#?}");
+    let known = host.run(&["-o", "json", "check"]).json();
+    let last = known["policies"][0]["misfits"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["severity"], &last["line"]), (&json!("note"), &json!(null)));
+    // What the host runs when the plugin cannot stop is asked for by nobody.
+    let resort = "[program.last]\nprogram = \"/bin/true\"\nlifetime = \"action\"\nuser = \"nobody\"\n[stop]\n\
+                  last-resort = [\"last\"]\ngone-when = { run = \"last\", exit = [0] }\n";
+    host.policy(SERVER, &format!("{policy}{resort}"));
+    assert_eq!(good(host.run(&["-o", "json", "check"])).json()["policies"][0]["misfits"], json!([]));
+    // A policy for another component.
+    let digest = format!("[plugin]\ndigest = [\"sha256:{}\"]\n", "0".repeat(64));
+    host.policy(SERVER, &format!("{policy}{digest}"));
+    let told = host.run(&["check"]);
+    assert!(told.code == 1 && told.stdout.contains("error: the policy is for other components than"), "{told:#?}");
+    // A file that is named may be for another node, and for another version.
+    let copy = host.path().join("copy.toml");
+    fs::write(&copy, &argument).unwrap();
+    let _ = good(host.run(&["check", text(&copy)]));
 }

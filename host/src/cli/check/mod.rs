@@ -1,0 +1,170 @@
+//! `check`: is what is installed whole, are the policies right, and what does this node offer?
+
+pub(super) mod damage;
+mod fit;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use self::fit::Misfit;
+use super::Format;
+use crate::capability::path;
+use crate::capability::program::{self, tree};
+use crate::ocf::description::AgentName;
+use crate::policy::{
+    self, Diagnostic, Policy, Refused,
+    lint::{self, Warning},
+};
+use crate::store::{self, install};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could\ndo with a grant; they change nothing, since a policy is the operator's word."
+)]
+pub(super) struct Arguments {
+    /// Policy files; those of all installed agents if none is named
+    policies: Vec<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    let named: Vec<PathBuf> = arguments.policies.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?;
+    let checked: Vec<(PathBuf, Checked)> = if named.is_empty() {
+        let installed = install::installed().into_iter();
+        installed.map(|(agent, number)| (store::policy_path(&agent), in_place(&agent, number))).collect()
+    } else {
+        named.iter().map(|path| (path.clone(), elsewhere(path))).collect()
+    };
+    let layers = layers();
+    let agents = if named.is_empty() { damage::all() } else { BTreeMap::new() };
+    let failed = checked.iter().any(|(_, checked)| checked.is_wrong()) || agents.values().any(|d| !d.is_empty());
+    if format == Format::Json {
+        let policies: Vec<_> = checked
+            .iter()
+            .map(|(path, checked)| {
+                let warnings: Vec<_> =
+                    checked.warnings.iter().map(|warning| told(&warning.told, warning.risk)).collect();
+                let misfits: Vec<_> = checked.misfits.iter().map(Misfit::told).collect();
+                serde_json::json!({
+                    "path": path, "refused": checked.refused, "misfits": misfits, "warnings": warnings,
+                })
+            })
+            .collect();
+        let layers: serde_json::Map<_, _> =
+            layers.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())).collect();
+        let agents = agents.iter().map(|(agent, damage)| {
+            let damage = damage.iter().map(|d| serde_json::json!({ "what": d.what, "next": d.next }));
+            serde_json::json!({ "agent": agent.to_string(), "damage": damage.collect::<Vec<_>>() })
+        });
+        let agents: Vec<_> = agents.collect();
+        super::json(&serde_json::json!({ "agents": agents, "policies": policies, "node": layers }))?;
+    } else {
+        for (agent, damage) in &agents {
+            damage.iter().for_each(|d| println!("{agent}: {}\n  to do: {}", d.what, d.next));
+        }
+        for (path, checked) in &checked {
+            match &checked.refused {
+                None if checked.is_wrong() => {}
+                None => println!("{}: ok", path.display()),
+                Some(text) => println!("{text}"),
+            }
+            checked.misfits.iter().for_each(|misfit| println!("{}", misfit.text(path)));
+            checked.warnings.iter().for_each(|warning| println!("{}", warning.told));
+        }
+        println!("This node:");
+        for (name, text) in &layers {
+            println!("  {name:12} {text}");
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What is said of one policy.
+#[derive(Default)]
+struct Checked {
+    /// Why it is refused, or what of it this node lacks.
+    refused: Option<String>,
+    /// Where it and the installed component do not meet.
+    misfits: Vec<Misfit>,
+    /// What somebody could do with what it grants.
+    warnings: Vec<Warning>,
+}
+
+impl Checked {
+    fn refused(text: String) -> Self {
+        Self { refused: Some(text), ..Self::default() }
+    }
+
+    fn is_wrong(&self) -> bool {
+        self.refused.is_some() || self.misfits.iter().any(Misfit::is_error)
+    }
+}
+
+/// What programs are told of a danger.
+fn told(diagnostic: &Diagnostic, risk: &str) -> serde_json::Value {
+    serde_json::json!({
+        "risk": risk,
+        "line": diagnostic.line, "column": diagnostic.column,
+        "message": diagnostic.message, "hint": diagnostic.hint,
+    })
+}
+
+/// Reads a policy that may be meant for another node.
+fn elsewhere(path: &Path) -> Checked {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return Checked::refused(format!("{}: {error}", path.display())),
+    };
+    match Policy::parse(&text, path) {
+        Ok(policy) => Checked { warnings: lint::warnings(&policy, &text, path), ..Checked::default() },
+        Err(diagnostic) => Checked::refused(diagnostic.to_string()),
+    }
+}
+
+/// Reads the policy of an installed agent: it must be safe in its place, what it names must be on this node, and it must
+/// fit the component.
+fn in_place(agent: &AgentName, number: u32) -> Checked {
+    let path = &store::policy_path(agent);
+    let text = match policy::load(path) {
+        Ok(text) => text,
+        Err(Refused::Missing(_)) => {
+            return Checked::refused(format!("{}: not there: start is refused", path.display()));
+        }
+        Err(error) => return Checked::refused(error.to_string()),
+    };
+    let policy = match Policy::parse(&text, path) {
+        Ok(policy) => policy,
+        Err(diagnostic) => return Checked::refused(diagnostic.to_string()),
+    };
+    let lacking = policy.programs.iter().flat_map(|(label, program)| {
+        let lacking = program::lacking(program, label).into_iter();
+        lacking.map(|what| match what.contains(program::NOT_SAFE) {
+            true => format!("{what}: {}", lint::replaceable(&program.user)),
+            false => what,
+        })
+    });
+    let paths = policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label));
+    let lacking: Vec<String> = lacking.chain(paths).collect();
+    let refused =
+        (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")));
+    // What cannot be read is damage, and told as such.
+    let generation = store::generation(agent, number).ok();
+    let misfits = generation.map(|generation| fit::misfits(&policy, &text, path, &generation)).unwrap_or_default();
+    Checked { refused, misfits, warnings: lint::warnings(&policy, &text, path) }
+}
+
+fn layers() -> Vec<(&'static str, String)> {
+    let alone = crate::sys::user::is_alone();
+    let user = match crate::sys::user::account(store::USER) {
+        _ if alone => "one user only: plugins and programs run as you".to_owned(),
+        Some(user) => format!("plugins run as {} ({})", store::USER, user.uid),
+        None => format!("there is no user {}: `ocf-wasm install` makes it", store::USER),
+    };
+    let tracking = match tree::cgroup_root() {
+        Some(root) => format!("daemons are tracked by control group ({})", root.display()),
+        None => "weaker: no control group can be made here; daemons are tracked by descent and session".to_owned(),
+    };
+    vec![("user", user), ("tracking", tracking)]
+}
