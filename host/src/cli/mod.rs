@@ -25,6 +25,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::sys::interrupt;
+
 /// OCF resource agents as WebAssembly plugins: install them, see what they may do, run them.
 #[derive(Parser)]
 #[command(
@@ -98,7 +100,8 @@ pub fn main() -> ExitCode {
                 return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(u8::MAX));
             }
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // All that was to be cleaned up is: now it ends as its caller expects.
+            interrupt::noticed().map_or(ExitCode::FAILURE, |signal| interrupt::end_by(signal))
         }
     }
 }
@@ -106,6 +109,10 @@ pub fn main() -> ExitCode {
 fn perform(arguments: Arguments) -> Result<ExitCode> {
     let format = arguments.output;
     let is_named = arguments.root.is_some();
+    if matches!(&arguments.verb, Verb::Test(a) if a.acts()) || matches!(&arguments.verb, Verb::Run(_)) {
+        // They leave something that would stay, and clean up first.
+        interrupt::notice();
+    }
     // Held to the end of the run.
     let mut scratch = None;
     let root = match (&arguments.verb, arguments.root) {

@@ -2,15 +2,19 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 
 use super::record::Tape;
 use super::{Format, replay};
 use crate::ocf::description::{AgentName, Profile};
 use crate::ocf::parameter::duration_ms;
 use crate::store::{self, install};
+use crate::sys::interrupt;
 
 #[derive(clap::Args)]
 #[command(
@@ -136,7 +140,12 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     if let Some(tape) = &tape {
         command.env("OCF_WASM_RECORD_FILE", tape.raw());
     }
-    let status = command.status().with_context(|| file.display().to_string())?;
+    let mut child = command.spawn().with_context(|| file.display().to_string())?;
+    interrupt::hand_on_to(Some(child.id()));
+    // The signal is seen by who waits; the number is taken back before it could mean another process.
+    let ended = wait_for_end(&child);
+    interrupt::hand_on_to(None);
+    let status = ended.and_then(|()| child.wait()).with_context(|| file.display().to_string())?;
     if let Some(tape) = tape
         && !tape.finish()?
     {
@@ -144,7 +153,23 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     }
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        (None, _) if interrupt::noticed().is_some() => bail!(
+            "interrupted; what was started stays until it is stopped: ocf-wasm run {agent} stop --instance {}",
+            arguments.instance
+        ),
         (None, signal) => bail!("the agent was ended by signal {}", signal.unwrap_or(0)),
+    }
+}
+
+/// Waits until a process has ended, and does not bury it.
+fn wait_for_end(child: &Child) -> std::io::Result<()> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    loop {
+        match waitid(Id::Pid(Pid::from_raw(child.id().cast_signed())), flags) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub mod exec;
 pub mod exit;
 pub mod fd;
 pub mod fork;
+#[cfg(feature = "tool")]
+pub mod interrupt;
 pub mod memory;
 pub mod process;
 pub mod random;

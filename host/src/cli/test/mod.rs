@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
@@ -30,6 +30,7 @@ use super::Format;
 use super::run::{grant, install_here, parameter};
 use crate::policy::Policy;
 use crate::store::{self, install};
+use crate::sys::interrupt;
 
 #[derive(clap::Args)]
 #[command(
@@ -188,6 +189,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     };
     Policy::parse(&policy, arguments.policy.as_deref().unwrap_or(&beside))
         .map_err(|diagnostic| anyhow::anyhow!("{diagnostic}"))?;
+    not_interrupted()?;
     let agent = install_here(&examined)?;
     grant(&agent, policy.as_bytes())?;
     store::keep(policy.as_bytes()).context("the store")?;
@@ -200,10 +202,12 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let mut report = report::Report::new(agent.to_string(), component, format == Format::Text);
     let wanted = |check: &&Check| arguments.only.is_empty() || arguments.only.iter().any(|name| name == check.name);
     for check in checks().filter(wanted) {
+        not_interrupted()?;
         let since = Instant::now();
         check.name.clone_into(&mut node.instance);
         let finding = (check.run)(&mut node);
         node.clear();
+        not_interrupted()?;
         if matches!(finding, Err(Not::Failed(_) | Not::Blocked(_))) {
             node.failed.insert(check.name);
         }
@@ -217,6 +221,14 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         Format::Json => super::json(&report.json())?,
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Ends the run once somebody does not want it any more.
+fn not_interrupted() -> Result<()> {
+    match interrupt::noticed() {
+        Some(signal) => bail!("{signal}: not all was checked; what ran is ended"),
+        None => Ok(()),
+    }
 }
 
 /// Ends as wrong usage does, without the help of a parser that could not know.

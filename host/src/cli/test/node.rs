@@ -24,6 +24,7 @@ use crate::ocf::Action;
 use crate::ocf::description::{AgentName, Description};
 use crate::ocf::outcome::Exit;
 use crate::store::{self, Request};
+use crate::sys::interrupt;
 use crate::sys::process::{self, ProcessId};
 
 /// How long after its timeout a call is waited for before it is killed, as its caller would.
@@ -112,6 +113,9 @@ impl Node {
 
     /// Begins a call.
     pub(super) fn begin(&mut self, call: &Call) -> Result<Running, Not> {
+        if interrupt::noticed().is_some() {
+            return Err(Not::Blocked("interrupted".to_owned()));
+        }
         self.calls += 1;
         let number = self.calls;
         let file = |end: &str| self.scratch.join(format!("{number}.{end}"));
@@ -141,7 +145,8 @@ impl Node {
             if let Some(status) = ended {
                 break status;
             }
-            if !is_late && running.since.elapsed() > call.timeout + PATIENCE {
+            let is_over = running.since.elapsed() > call.timeout + PATIENCE || interrupt::noticed().is_some();
+            if !is_late && is_over {
                 running.kill();
                 is_late = true;
             }
