@@ -38,8 +38,8 @@
 //! # Panics
 //! Every call panics if no [`Node`] is installed, and asking for a parameter that the agent does not declare does too.
 pub(crate) mod calls;
+mod endpoints;
 pub(crate) mod files;
-mod pages;
 pub(crate) mod replay;
 
 pub use files::file;
@@ -53,7 +53,7 @@ use std::time::Duration;
 
 use crate::bindings::agent::ocf::agent::types::Error;
 use crate::canonical;
-use crate::endpoint::{HttpResponse, Reach, Reply, Until};
+use crate::endpoint::{HttpResponse, Reply, Until};
 use crate::instance::{ActionName, CloneFacts, Move, Notice};
 use crate::log::Level;
 use crate::parameter::Declared;
@@ -259,20 +259,6 @@ impl Node {
             stderr: stderr.into(),
             truncated: false,
         });
-        self
-    }
-
-    /// Lets an endpoint answer with this text, to everybody, and hang up.
-    #[must_use]
-    pub fn endpoint(mut self, label: &str, text: &str) -> Self {
-        self.endpoints.insert(label.into(), Reply { reach: Reach::Open, received: text.into() });
-        self
-    }
-
-    /// Lets an endpoint not answer. Those that were never mentioned refuse.
-    #[must_use]
-    pub fn endpoint_reach(mut self, label: &str, reach: Reach) -> Self {
-        self.endpoints.insert(label.into(), Reply { reach, received: Vec::new() });
         self
     }
 

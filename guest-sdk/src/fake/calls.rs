@@ -1,7 +1,8 @@
 //! The imported functions, with the signatures that the bindings have.
 
 use super::{ActionName, CloneFacts, Condition, Error, ExitStatus, Level, Move, Notice, Output, Phase};
-use super::{Reach, Reply, Slot, Until, with};
+use super::{Reply, Slot, Until, with};
+use crate::endpoint::Reach;
 
 pub(crate) mod instance {
     use super::{ActionName, CloneFacts, Move, Notice, with};

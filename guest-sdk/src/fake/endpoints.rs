@@ -1,9 +1,23 @@
-//! Web servers that are not there.
+//! Who answers, and what: endpoints and web servers that are not there.
 
 use super::Node;
 use crate::endpoint::{HttpResponse, Reach, Reply};
 
 impl Node {
+    /// Lets an endpoint answer with this text, to everybody, and hang up.
+    #[must_use]
+    pub fn endpoint(mut self, label: &str, text: &str) -> Self {
+        self.endpoints.insert(label.into(), Reply { reach: Reach::Open, received: text.into() });
+        self
+    }
+
+    /// Lets an endpoint not answer. Those that were never mentioned refuse.
+    #[must_use]
+    pub fn endpoint_reach(mut self, label: &str, reach: Reach) -> Self {
+        self.endpoints.insert(label.into(), Reply { reach, received: Vec::new() });
+        self
+    }
+
     /// Lets a web address answer each request with this status and body.
     #[must_use]
     pub fn http(mut self, label: &str, status: u16, body: &str) -> Self {
