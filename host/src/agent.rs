@@ -1,11 +1,13 @@
 //! One action from request to outcome, as Pacemaker sees it. Read downwards: what needs no plugin, who may ask, which
 //! record, which plan, the contract, what is written down.
 
+mod audit;
 mod printed;
 mod validate;
 
 use std::time::{Duration, Instant};
 
+use self::audit::Audit;
 use crate::broker::{Broker, Deadline, Recorder, Session, Trace};
 use crate::contract;
 use crate::instance::{self, Directory, Found, History, Lock, LockError, Record, State};
@@ -36,8 +38,11 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     }
     let log = Log::of(&request.agent.kind, request.instance.as_deref(), request.log.clone());
     let is_root = nix::unistd::geteuid().is_root();
+    let audit = Audit::default();
     if action == Action::ValidateAll {
-        return validate::validate_all(request, &log, start, is_root);
+        let outcome = validate::validate_all(request, &log, &audit, start, is_root);
+        audit.write(request, action, &outcome, start, &log);
+        return outcome;
     }
     if !is_root {
         return Outcome::because(Exit::Permission, &format!("{} needs root", action.word()));
@@ -50,12 +55,14 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let deadline = deadline(request, action, start);
     arm(request, action, &deadline);
-    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log: &log, start };
+    let invocation =
+        Invocation { request, action, instance, directory: &directory, deadline, log: &log, audit: &audit, start };
     let mut outcome = invocation.perform();
     if matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) && !outcome.reason.ends_with(')') {
         outcome.reason = plan::explained(&outcome.reason, &plan::hint(&directory, instance));
     }
     note(&directory, request, action, &outcome, start);
+    audit.write(request, action, &outcome, start, &log);
     outcome
 }
 
@@ -77,6 +84,7 @@ struct Invocation<'a> {
     directory: &'a Directory,
     deadline: Deadline,
     log: &'a Log,
+    audit: &'a Audit,
     start: Instant,
 }
 
@@ -236,6 +244,7 @@ impl Invocation<'_> {
     }
 
     fn contract(&self, session: &mut Session<'_>, plan: &Plan) -> Outcome {
+        self.audit.uses(plan);
         session.record(|facts, log| Recorder::begin(self.request, self.action, facts, log));
         let level = match self.action {
             // The deepest that the plugin announces and that is not deeper than what was asked for.
@@ -244,6 +253,7 @@ impl Invocation<'_> {
         };
         let outcome = contract::act(session, self.action, self.request.is_probe(), level);
         session.ended(&outcome);
+        self.audit.used(&session.broker.used);
         outcome
     }
 
@@ -343,7 +353,8 @@ pub fn monitor_with(
     let instance = record.instance.clone();
     let deadline = Deadline::new(start, timeout, false);
     let action = Action::Monitor;
-    let invocation = Invocation { request, action, instance: &instance, directory, deadline, log, start };
+    let audit = &Audit::default();
+    let invocation = Invocation { request, action, instance: &instance, directory, deadline, log, audit, start };
     match invocation.session(record, plan) {
         Ok(mut session) => contract::monitor(&mut session, false, 0),
         Err(text) => Outcome::because(Exit::Generic, &text),

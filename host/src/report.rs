@@ -61,6 +61,15 @@ impl Log {
         self.line(Level::Debug, text);
     }
 
+    /// The line of the audit, where the log goes; in the log of the system among what concerns its security.
+    pub fn audit(&self, text: &str) {
+        let text = one_line(text, LINE_BYTES);
+        if self.target.facility.is_some() {
+            self.to_system(facility_number("authpriv") * 8 + 6, "AUDIT", &text);
+        }
+        self.to_file("AUDIT", &text);
+    }
+
     /// Writes one line.
     pub fn line(&self, level: Level, text: &str) {
         if level == Level::Debug && !self.target.debug {
@@ -74,18 +83,27 @@ impl Log {
         };
         let text = one_line(text, LINE_BYTES);
         if let Some(facility) = &self.target.facility {
-            let priority = facility_number(facility) * 8 + severity;
-            let message = format!("<{priority}>{} {}: {word}: {text}", crate::sys::clock::local_stamp(), self.tag);
-            if let Ok(socket) = UnixDatagram::unbound() {
-                let _ = socket.set_nonblocking(true);
-                let _ = socket.send_to(message.as_bytes(), SYSLOG);
-            }
+            self.to_system(facility_number(facility) * 8 + severity, word, &text);
         }
-        if let Some(file) = &self.target.file {
-            append(file, &format!("{} {}: {word}: {text}\n", crate::sys::clock::local_stamp(), self.tag));
-        }
+        self.to_file(word, &text);
         if self.to_stderr && (level != Level::Info || std::io::stderr().is_terminal()) {
             let _ = writeln!(std::io::stderr(), "{}: {word}: {text}", self.tag);
+        }
+    }
+}
+
+impl Log {
+    fn to_system(&self, priority: u32, word: &str, text: &str) {
+        let message = format!("<{priority}>{} {}: {word}: {text}", crate::sys::clock::local_stamp(), self.tag);
+        if let Ok(socket) = UnixDatagram::unbound() {
+            let _ = socket.set_nonblocking(true);
+            let _ = socket.send_to(message.as_bytes(), SYSLOG);
+        }
+    }
+
+    fn to_file(&self, word: &str, text: &str) {
+        if let Some(file) = &self.target.file {
+            append(file, &format!("{} {}: {word}: {text}\n", crate::sys::clock::local_stamp(), self.tag));
         }
     }
 }

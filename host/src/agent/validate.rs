@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Invocation, arm, deadline};
+use super::{Audit, Invocation, arm, deadline};
 use crate::instance::{Directory, Record, State};
 use crate::ocf::outcome::{Exit, Outcome};
 use crate::ocf::{Action, Request};
@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::report::Log;
 
 /// Checks parameters: without root and below level 10 by the metadata alone, else with the plugin too.
-pub(super) fn validate_all(request: &Request, log: &Log, start: Instant, is_root: bool) -> Outcome {
+pub(super) fn validate_all(request: &Request, log: &Log, audit: &Audit, start: Instant, is_root: bool) -> Outcome {
     let deadline = deadline(request, Action::ValidateAll, start);
     let (number, generation) = match plan::installed(&request.agent) {
         Ok(found) => found,
@@ -38,7 +38,7 @@ pub(super) fn validate_all(request: &Request, log: &Log, start: Instant, is_root
     let plan = Plan { policy, ..plan };
     let directory = Directory::of(&request.agent, instance);
     let action = Action::ValidateAll;
-    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, start };
+    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, audit, start };
     let record = Record { parameters: plan.parameters.clone(), ..Record::new(instance, State::Stopped) };
     match invocation.session(record, &plan) {
         Ok(mut session) => invocation.contract(&mut session, &plan),

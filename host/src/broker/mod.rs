@@ -5,12 +5,14 @@ mod process;
 mod recording;
 mod session;
 mod trace;
+mod used;
 mod web;
 
 pub use process::Process;
 pub use recording::{Began, Entry, Recorder, Returned, Seen};
 pub use session::Session;
 pub use trace::Trace;
+pub use used::Used;
 
 use std::time::{Duration, Instant};
 
@@ -21,9 +23,6 @@ use crate::policy::template::Values;
 use crate::policy::{Access, Lifetime, Policy};
 use crate::report::Log;
 use crate::seam::{Answer, Error, Export, Slot, path, program, state};
-
-/// Questions of one action.
-const CALLS: u32 = 100_000;
 
 /// When to answer, from the caller's timeout.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +75,9 @@ pub struct Broker<'a> {
     pub log: &'a Log,
     /// Whether programs are to look missing, for a tester.
     pub pretend_nothing_is_installed: bool,
+    /// What the action asked for.
+    pub used: Used,
     export: Export,
-    calls: u32,
     path_bytes: paths::Budget,
     asked: web::Asked,
 }
@@ -102,8 +102,8 @@ impl<'a> Broker<'a> {
             deadline,
             log,
             pretend_nothing_is_installed: false,
+            used: Used::default(),
             export: Export::Validate,
-            calls: 0,
             path_bytes: paths::Budget::default(),
             asked: web::Asked::default(),
         }
@@ -133,10 +133,7 @@ impl<'a> Broker<'a> {
 
     /// Counts a question. An export that looks changes nothing.
     fn count(&mut self, what: &str, changes: bool) -> Answer<()> {
-        self.calls += 1;
-        if self.calls > CALLS {
-            return Err(Error::Denied(format!("more than {CALLS} questions in one action")));
-        }
+        self.used.question(changes)?;
         if Instant::now() >= self.deadline.plugin {
             return Err(Error::TimedOut);
         }
@@ -250,6 +247,7 @@ impl program::Host for Broker<'_> {
         if !self.record.daemons.contains_key(&label) {
             self.leave_the_tracks()?;
         }
+        self.used.program()?;
         permit.run(&self.record.instance, input, self.deadline.plugin)
     }
 
@@ -264,6 +262,7 @@ impl program::Host for Broker<'_> {
             Some(_) => self.end(&label, self.deadline.plugin)?,
             None => {}
         }
+        self.used.program()?;
         let report = self.directory.report_path(&label);
         let daemon = Daemon::new(&self.record.instance, &label);
         let (directory, record) = (&self.directory, &mut self.record);

@@ -88,11 +88,18 @@ impl<'a> Session<'a> {
                     let asked = self.trace.is_on().then(|| format!("{call:?}"));
                     let mut shown = String::new();
                     self.recorder.write(|| Entry::Asked(encode(&call)));
-                    let answer = dispatch(&mut self.broker, call, &mut |answer| {
+                    let mut denied = None;
+                    let answer = dispatch(&mut self.broker, call, &mut |answer, error| {
                         if asked.is_some() {
                             shown = format!("{answer:?}");
                         }
+                        if let Some(Error::Denied(text)) = error {
+                            denied = Some(text.clone());
+                        }
                     });
+                    if let Some(text) = denied {
+                        self.tell_denial(&text);
+                    }
                     if let Some(text) = asked {
                         self.trace.line(&format!("{name} {} -> {shown}", arguments(&text)), Some(began.elapsed()));
                     }
@@ -106,6 +113,15 @@ impl<'a> Session<'a> {
                 FromRunner::Log(level, text) => self.log(level, &text),
                 last => return Ok(last),
             }
+        }
+    }
+
+    /// Tells of something that is not granted, once, and what would grant it.
+    fn tell_denial(&mut self, text: &str) {
+        if self.broker.used.denial(text) {
+            let section = text.strip_suffix(": not granted").and_then(|what| what.split_once(' '));
+            let grant = section.map(|(kind, label)| format!("; granted by [{kind}.{label}] in the policy"));
+            self.broker.log.warning(&format!("denied: {text}{}", grant.unwrap_or_default()));
         }
     }
 

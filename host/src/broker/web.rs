@@ -7,15 +7,12 @@ use crate::capability::endpoint as endpoints;
 use crate::seam::endpoint::{self, HttpRequest, HttpResponse, Reach};
 use crate::seam::{Answer, Error, Piece, Sent, Slot, Web, unanswered};
 
-/// Questions of one action to places where somebody may listen: enough to wait for one, too few to look for others.
-const PROBES: u32 = 1_000;
 /// From one datagram to the next: nobody has agreed to receive them.
 const BETWEEN_DATAGRAMS: Duration = Duration::from_millis(100);
 
 /// What was asked of endpoints in this action.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    probes: u32,
     last_datagram: Option<Instant>,
     web: Option<endpoints::Exchange>,
 }
@@ -24,10 +21,7 @@ impl Broker<'_> {
     fn endpoint(&mut self, what: &str, changes: bool, label: &str, slots: &[Slot]) -> Answer<endpoints::Permit> {
         self.asked.web = None;
         self.count(what, changes)?;
-        self.asked.probes += 1;
-        if self.asked.probes > PROBES {
-            return Err(Error::Denied(format!("more than {PROBES} questions to endpoints in one action")));
-        }
+        self.used.probe()?;
         endpoints::permit(&self.policy.endpoints, label, slots, self.values(), self.deadline.plugin)
     }
 

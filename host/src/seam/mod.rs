@@ -88,29 +88,29 @@ macro_rules! seam {
         }
 
         /// Answers one call through the traits that the broker implements. `answered` sees the answer before it is encoded.
-        pub fn dispatch<B>(broker: &mut B, call: Call, answered: &mut dyn FnMut(&dyn Debug)) -> Vec<u8>
+        pub fn dispatch<B>(broker: &mut B, call: Call, answered: &mut dyn FnMut(&dyn Debug, Option<&Error>)) -> Vec<u8>
         where
             B: $( $interface::Host + )* Web
         {
             match call {
                 $( $( Call::$Call { $($argument),* } => {
                     let answer: Answer<$Answer> = $interface::Host::$function(broker, $($argument),*);
-                    answered(&answer);
+                    answered(&answer, answer.as_ref().err());
                     wire::encode(&answer)
                 } )* )*
                 Call::WebSend { label, slots, request } => {
                     let answer = broker.web_send(label, slots, request);
-                    answered(&answer);
+                    answered(&answer, answer.as_ref().err());
                     wire::encode(&answer)
                 }
                 Call::WebReceive {} => {
                     let answer = broker.web_receive();
-                    answered(&answer);
+                    answered(&answer, answer.as_ref().err());
                     wire::encode(&answer)
                 }
                 Call::WebEnd { response } => {
                     let answer = broker.web_end(response);
-                    answered(&answer);
+                    answered(&answer, answer.as_ref().err());
                     wire::encode(&answer)
                 }
             }

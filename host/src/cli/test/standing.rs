@@ -177,8 +177,9 @@ impl Node {
         }
         let is_good = matches!(answer.exit, Some(Exit::Success | Exit::Promoted));
         let is_quiet = call.action == Some(Action::Monitor) && is_good;
-        // The host's own line about what nobody started is no fault of the plugin.
-        let of_plugin: Vec<&String> = answer.log.iter().filter(|line| !line.ends_with(": adopted")).collect();
+        // The host's own lines, about each action and about what nobody started, are no fault of the plugin.
+        let of_host = |line: &&String| line.contains(": AUDIT: ") || line.ends_with(": adopted");
+        let of_plugin: Vec<&String> = answer.log.iter().filter(|line| !of_host(line)).collect();
         let logged = of_plugin.len();
         if logged > LOG_LINES || is_quiet && logged > 0 {
             let first = of_plugin.first().map(|line| shortened(line)).unwrap_or_default();
