@@ -5,29 +5,42 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use ocf_wasm_tests::host::{Action, TestHost, hostile, is_root};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 
 const AGENT: &str = "test/hostile";
 
-/// A root, and beside it a directory whose way belongs to root alone, as a policy wants it. Below /srv, since the way to
-/// a temporary directory belongs to everybody.
+/// A root, and a directory whose way belongs to root alone, as a policy wants it: the way to a temporary directory belongs
+/// to everybody. It is on a file system in memory that only this test's thread and what it starts can see.
 struct Planted {
     host: TestHost,
-    place: tempfile::TempDir,
+    place: PathBuf,
+}
+
+/// Gives this thread mounts of its own, and an empty directory among them that goes away with the thread.
+fn own_place() -> PathBuf {
+    let place = Path::new("/srv");
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
+    let place = place.join("test");
+    fs::create_dir(&place).unwrap();
+    place
 }
 
 impl Planted {
     fn new() -> Self {
-        let place = tempfile::Builder::new().prefix("ocf-wasm-test-").tempdir_in("/srv").unwrap();
-        let granted = place.path().join("granted");
-        let outside = place.path().join("outside");
+        let place = own_place();
+        let granted = place.join("granted");
+        let outside = place.join("outside");
         fs::create_dir_all(granted.join("d")).unwrap();
-        fs::create_dir(place.path().join("shown")).unwrap();
+        fs::create_dir(place.join("shown")).unwrap();
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("secret"), "secret").unwrap();
         fs::write(granted.join("d/secret"), "mine").unwrap();
@@ -37,18 +50,20 @@ impl Planted {
         symlink("/proc/self/root", granted.join("root")).unwrap();
         symlink("/proc/self/fd", granted.join("fds")).unwrap();
         symlink("loop", granted.join("loop")).unwrap();
+        fs::create_dir(granted.join("mounted")).unwrap();
+        mount(Some(&outside), &granted.join("mounted"), None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
         mknodat(CWD, granted.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         let null = rustix::fs::makedev(1, 3);
         mknodat(CWD, granted.join("device"), FileType::CharacterDevice, Mode::RWXU, null).unwrap();
         fs::File::create(granted.join("huge")).unwrap().set_len(1 << 40).unwrap();
         let host = TestHost::new();
-        host.policy(AGENT, &policy(place.path(), "write"));
+        host.policy(AGENT, &policy(&place, "write"));
         host.add(&hostile(), &[]);
         Self { host, place }
     }
 
     fn granted(&self, name: &str) -> std::path::PathBuf {
-        self.place.path().join("granted").join(name)
+        self.place.join("granted").join(name)
     }
 
     fn action<'a>(&'a self, word: &'a str, misdeed: &str, place: &str) -> Action<'a> {
@@ -57,10 +72,10 @@ impl Planted {
 
     #[track_caller]
     fn assert_outside_is_as_it_was(&self) {
-        let outside = self.place.path().join("outside");
+        let outside = self.place.join("outside");
         assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "secret");
         assert_eq!(fs::read_dir(outside).unwrap().count(), 1);
-        assert_eq!(fs::read_dir(self.place.path().join("shown")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(self.place.join("shown")).unwrap().count(), 0);
     }
 }
 
@@ -124,7 +139,7 @@ fn what_looks_changes_nothing_and_what_is_shown_stays() {
     assert!(!ran.stderr.contains("note"), "{ran:#?}");
     let note = fs::metadata(planted.granted("note")).unwrap();
     assert_eq!((note.mode() & 0o7777, note.uid(), note.len()), (0o600, 0, 8));
-    planted.host.policy(AGENT, &policy(planted.place.path(), "read"));
+    planted.host.policy(AGENT, &policy(&planted.place, "read"));
     let refused = planted.action("start", "write", "start").instance("reads").is(4);
     let _ = refused.says("path files: granted without access = \"write\"");
     planted.host.policy(AGENT, "format = 1\n");
@@ -137,7 +152,7 @@ fn the_way_to_the_directory_is_roots_or_the_start_fails() {
         return;
     }
     let planted = Planted::new();
-    fs::set_permissions(planted.place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&planted.place, fs::Permissions::from_mode(0o777)).unwrap();
     let refused = planted.action("start", "write", "start").is(5);
     let _ = refused.says("path files: not safe").says("is writable by everybody");
     assert!(!planted.granted("note").exists());

@@ -4,7 +4,7 @@ use ocf_agent::{Cause, Error, Outcome, fail};
 use crate::{FILES, SHOWN};
 
 /// Names that stand for something else than what is below, if anybody believes them.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 22] = [
     "..",
     "../outside/secret",
     "a/../../outside/secret",
@@ -20,6 +20,8 @@ const NAMES: [&str; 20] = [
     "there/",
     "root/etc/passwd",
     "fds/0",
+    "mounted",
+    "mounted/secret",
     "loop",
     "fifo",
     "device",

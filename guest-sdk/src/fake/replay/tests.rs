@@ -189,3 +189,47 @@ fn nothing_replayed_is_a_mistake_of_the_test() {
     fake::Node::new().install();
     replayed();
 }
+
+#[test]
+fn files_and_web_servers_are_answered_from_the_recording() {
+    use crate::endpoint::{Endpoint, Reach};
+    use crate::path::{Kind, Path};
+    let (data, web) = (Path::declared("data"), Endpoint::declared("web"));
+    let request = json!({ "method": "GET", "target": "/x", "headers": [], "body": [] });
+    let facts = json!({ "kind": "file", "size": 3, "mode": 0o600, "uid": 26, "gid": 26, "modified": 1_700_000_000 });
+    let calls = [
+        json!({ "call": "path.stat", "with": { "label": "data", "name": "pid" }, "answer": { "ok": facts } }),
+        json!({
+            "call": "path.read", "with": { "label": "data", "name": "pid", "offset": 0, "limit": 1_048_576 },
+            "answer": { "ok": { "text": "42\n" } },
+        }),
+        json!({
+            "call": "path.list", "with": { "label": "data", "name": "" },
+            "answer": { "ok": [{ "name": "pid", "kind": "file" }] },
+        }),
+        json!({
+            "call": "path.make-directory", "with": { "label": "data", "name": "d", "mode": 0o700 },
+            "answer": { "err": { "denied": "path data: granted without access = \"write\"" } },
+        }),
+        json!({ "call": "endpoint.listening", "with": { "label": "web", "slots": [] }, "answer": { "ok": true } }),
+        json!({
+            "call": "endpoint.http", "with": { "label": "web", "slots": [], "request": request },
+            "answer": { "ok": {
+                "reach": "open", "status": 302, "headers": [["location", "/y"]], "body": { "text": "gone" },
+                "truncated": false,
+            } },
+        }),
+    ];
+    Node::replay(&recorded(&json!([export("monitor", &calls, &json!(null))]))).install();
+    let facts = data.stat("pid").unwrap().unwrap();
+    assert_eq!((facts.kind, facts.mode, facts.uid), (Kind::File, 0o600, 26));
+    assert_eq!(data.read_text("pid").unwrap().as_deref(), Some("42\n"));
+    assert_eq!(data.list("").unwrap().unwrap()[0].name, "pid");
+    assert!(matches!(data.make_directory("d", 0o700).unwrap_err().cause, Cause::Denied(_)));
+    assert!(web.listening().unwrap());
+    let answer = web.get("/x").unwrap();
+    assert_eq!((answer.reach, answer.status, answer.header("Location")), (Reach::Open, 302, Some("/y")));
+    assert_eq!(answer.text(), "gone");
+    replayed();
+    assert_eq!(fake::calls()[0], "path data: stat");
+}

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, mknod};
 
 use super::*;
@@ -370,4 +371,41 @@ fn the_way_to_the_directory_is_safe_or_refused() {
     assert!(matches!(&told, Error::Unavailable(text) if text.contains("is writable by everybody")), "{told:?}");
     let told = ask(&grant("/var/run/x"), "", Access::Read).unwrap_err();
     assert!(matches!(&told, Error::Unavailable(text) if text.contains("/var/run is a symbolic link")), "{told:?}");
+}
+
+/// What another file system holds is not what the operator named, and neither is what is bound in from elsewhere on the
+/// same one: only the mount tells them apart, so links and `..` are not what is tried here.
+#[test]
+fn what_is_mounted_below_is_not_entered() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new("mounts");
+    for name in ["bound", "memory"] {
+        fs::create_dir(place.inside(name)).unwrap();
+        fs::write(place.inside(name).join("secret"), "covered").unwrap();
+    }
+    // Of this thread alone, and gone with it.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let mount = |from: Option<&Path>, to: &Path, kind: Option<&str>, flags: MsFlags| {
+        nix::mount::mount(from, to, kind, flags, None::<&str>).unwrap();
+    };
+    mount(None, Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+    mount(Some(&place.0.join("outside")), &place.inside("bound"), None, MsFlags::MS_BIND);
+    mount(None, &place.inside("memory"), Some("tmpfs"), MsFlags::empty());
+    fs::write(place.inside("memory/secret"), "secret").unwrap();
+    for name in ["bound", "memory"] {
+        let secret = format!("{name}/secret");
+        assert_eq!(fs::read_to_string(place.inside(&secret)).unwrap(), "secret");
+        assert!(is_denied(&place.read(&secret)), "{name}: {:?}", place.read(&secret));
+        assert!(is_denied(&place.at(&secret).stat()) && is_denied(&place.at(name).list()), "{name}");
+        assert!(is_denied(&place.write(&secret, b"x")) && is_denied(&place.at(&secret).remove()), "{name}");
+        assert!(is_denied(&place.at(&format!("{name}/made")).make_directory(0o755)), "{name}");
+        assert_eq!(fs::read_dir(place.inside(name)).unwrap().count(), 1);
+        // A directory that somebody is in is not taken away by removing its name.
+        assert!(place.at(name).remove().is_err());
+        nix::mount::umount(&place.inside(name)).unwrap();
+        assert_eq!(place.read(&secret), Ok(Some(b"covered".to_vec())), "{name}");
+    }
+    assert_eq!(fs::read_to_string(place.secret()).unwrap(), "secret");
 }
