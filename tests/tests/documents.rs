@@ -221,7 +221,10 @@ fn quoted(text: &str) -> Vec<String> {
 fn verbs_that_prose_names_are_there() {
     let host = TestHost::new();
     let tool = listed(&host.run(&["--help"]).stdout);
-    let house = listed(&std::fs::read_to_string(checkout().join("xtask/src/main.rs")).unwrap());
+    let house = std::fs::read_to_string(checkout().join("xtask/src/main.rs")).unwrap();
+    // The names in the table of commands, each alone on its line.
+    let names = house.lines().filter_map(|line| line.strip_prefix("        \"")?.strip_suffix("\","));
+    let house: BTreeSet<String> = names.filter(|name| !name.contains(' ')).map(str::to_owned).collect();
     assert!(tool.contains("install") && house.contains("demo"), "{tool:?} {house:?}");
     let mut seen = 0;
     for document in documents() {

@@ -4,30 +4,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use ocf_wasm_tests::executor::{Event, Executor, Setup, Status, available};
+use ocf_wasm_tests::executor::{Event, Executor, Setup, Status};
+use ocf_wasm_tests::node::room;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(15);
-
-/// Whether capsules can be made here; says aloud when not.
-fn room() -> bool {
-    static ROOM: OnceLock<Result<(), String>> = OnceLock::new();
-    match ROOM.get_or_init(available) {
-        Ok(()) => true,
-        Err(why) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-            eprintln!("SKIPPED: {why}");
-            false
-        }
-    }
-}
 
 /// A directory for `Setup::resource_d` with one shell agent, `ocf:test:TYPE`.
 fn agent(r#type: &str, script: &str) -> TempDir {

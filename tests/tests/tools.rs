@@ -4,11 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::Path;
 
-use ocf_wasm_tests::executor::{AGENTS, Executor, Setup, available};
-use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, plugin, plugins, policy_of, skip};
+use ocf_wasm_tests::executor::AGENTS;
+use ocf_wasm_tests::host::{Ran, TestHost, finish, plugin, plugins, policy_of, skip};
+use ocf_wasm_tests::node;
 
 /// What a plugin must be given.
 fn required(name: &str) -> &'static [&'static str] {
@@ -23,19 +23,13 @@ fn required(name: &str) -> &'static [&'static str] {
 
 /// Whether capsules can be made here, and a tool is there; says aloud when not.
 fn room(tool: &str) -> bool {
-    static ROOM: OnceLock<Result<(), String>> = OnceLock::new();
-    if let Err(why) = ROOM.get_or_init(available) {
-        return skip(why);
-    }
-    ["/usr/sbin", "/usr/bin"].iter().any(|place| Path::new(place).join(tool).exists())
-        || skip(&format!("{tool} is missing (Debian: resource-agents, pacemaker-cli-utils)"))
+    node::room()
+        && (["/usr/sbin", "/usr/bin"].iter().any(|place| Path::new(place).join(tool).exists())
+            || skip(&format!("{tool} is missing (Debian: resource-agents, pacemaker-cli-utils)")))
 }
 
-/// A node with all plugins in a profile of metadata. The capsule ends first.
-struct Node {
-    executor: Executor,
-    _host: TestHost,
-}
+/// A node with all plugins in a profile of metadata.
+struct Node(node::Node);
 
 impl Node {
     fn new(profile: &str) -> Self {
@@ -44,27 +38,11 @@ impl Node {
             host.policy(&format!("ocf-wasm/{name}"), &policy_of(&name));
             host.add(&plugin(&name), &["--profile", profile]);
         }
-        let ours = [
-            ("etc", "/etc/ocf-wasm"),
-            ("lib", "/var/lib/ocf-wasm"),
-            ("cache", "/var/cache/ocf-wasm"),
-            ("run", "/run/ocf-wasm"),
-            ("passwd", "/etc/passwd"),
-            ("group", "/etc/group"),
-        ];
-        let mut binds: Vec<(PathBuf, PathBuf)> = ours
-            .iter()
-            .map(|(name, inside)| (host.path().join(name), inside.into()))
-            .filter(|(at, _)| at.exists())
-            .collect();
-        binds.push((dist().join("usr/libexec/ocf-wasm"), "/usr/libexec/ocf-wasm".into()));
-        let agents = host.path().join("resource.d");
-        let executor = Executor::start(Setup { binds: &binds, ..Setup::new(&agents) }).unwrap();
-        Self { executor, _host: host }
+        Self(node::Node::new(host))
     }
 
     fn run(&self, argv: &[&str]) -> Ran {
-        finish(&mut self.executor.command(argv))
+        finish(&mut self.0.executor.command(argv))
     }
 
     #[track_caller]
@@ -148,7 +126,7 @@ fn crm_resource_forces_actions_of_a_configured_resource() {
         <operations><op id="web-start" name="start" interval="0s" timeout="20s"/></operations></primitive>"#;
     let cib = cib.replace("<resources/>", &format!("<resources>{resource}</resources>"));
     assert!(cib.contains("nvpair"), "{cib}");
-    std::fs::write(node.executor.inside("/run/cib.xml"), cib).unwrap();
+    std::fs::write(node.0.executor.inside("/run/cib.xml"), cib).unwrap();
     let force = |verb: &str| {
         node.run(&["env", "CIB_file=/run/cib.xml", "crm_resource", &format!("--force-{verb}"), "--resource", "web"])
     };

@@ -14,30 +14,99 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
-const USAGE: &str = "usage: cargo xtask COMMAND
+/// A command: its name, what it does in a line, and what more there is to know before it is called.
+const COMMANDS: [(&str, &str, &str); 6] = [
+    (
+        "demo",
+        "build, install a plugin into a private root, and run a real daemon through its life",
+        "cargo xtask demo
 
-  demo    build, install a plugin into a private root, and run a real daemon through its life
-  test    all tests; says what it skips without root
-  bench   whole actions beside the shell agents that they replace, as ratios; as root
-  dist    lay out what is installed under target/dist, ready to be copied to /
-  docs    write the pages of docs/ that come from the code, and the snapshots of diagnostics
-  dependencies [--check]    write the lists of what each binary links and why, or compare them and deny.toml";
+Takes a minute or two from a fresh checkout, and needs neither root nor Pacemaker. Touches nothing but target/ and a
+temporary directory.",
+    ),
+    (
+        "test",
+        "all tests; says how many passed, and what was not tried and why",
+        "cargo xtask test [NAME] [-- ARGUMENTS OF THE TEST BINARIES]
+
+Builds what is shipped (cargo xtask dist), then runs the unit tests, those of the SDK and of the plugins, and those that
+see the binaries from outside. With NAME only tests that have it in their names. A failure stops no other test.
+
+Of a first run most is building; after that it takes about a quarter of an hour on two processors. As root on Debian
+it installs what the tests use (Pacemaker's executor and tools among it; nothing of it is started). Without root what
+needs it is not tried, and named at the end. With CI=true what cannot be tried is a failure.
+
+  cargo xtask test conformance          the tests with that in their names
+  cargo xtask test -- --nocapture       with all that tests print",
+    ),
+    (
+        "bench",
+        "whole actions beside the shell agents that they replace, as ratios; as root",
+        "cargo xtask bench
+
+Needs root, resource-agents and a quiet machine. Says for each ratio whether its budget is met; nothing fails of it.",
+    ),
+    (
+        "dist",
+        "lay out what is installed under target/dist, ready to be copied to /",
+        "cargo xtask dist
+
+Prints the directory. The README says how to copy it to a node.",
+    ),
+    (
+        "docs",
+        "write the pages of docs/ that come from the code, and the snapshots of diagnostics",
+        "cargo xtask docs
+
+Read what it changed before you keep it.",
+    ),
+    (
+        "dependencies",
+        "write the lists of what each binary links and why, or compare them and deny.toml",
+        "cargo xtask dependencies [--check]
+
+With --check nothing is written, and a difference is a failure.",
+    ),
+];
+
+fn usage() -> String {
+    let lines: Vec<String> = COMMANDS.iter().map(|(name, what, _)| format!("  {name:14}{what}\n")).collect();
+    format!(
+        "usage: cargo xtask COMMAND\n\n{}\n`cargo xtask COMMAND --help` says more. The first thing to try is `cargo xtask demo`.",
+        lines.concat()
+    )
+}
+
+/// What is said of a command; none if there is no such command.
+fn help(name: &str) -> Option<String> {
+    let (_, what, more) = COMMANDS.iter().find(|(known, ..)| *known == name)?;
+    Some(format!("{name}: {what}\n\nusage: {more}"))
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match arguments.first().map(String::as_str) {
-        Some("demo") => demo::run(),
-        Some("test") => test::run(&arguments[1..]),
-        Some("bench") => bench::run(&arguments[1..]),
-        Some("dependencies") => dependencies::run(arguments.iter().any(|a| a == "--check")),
-        Some("docs") => docs::run(),
-        Some("dist") => dist::run().map(|dist| println!("{}", dist.display())),
-        Some("help" | "--help" | "-h") => {
-            println!("{USAGE}");
+    let (command, more) = arguments.split_first().map_or(("", &[][..]), |(command, more)| (command.as_str(), more));
+    // What stands behind `--` is for the test binaries.
+    let is_help = |word: &String| matches!(word.as_str(), "--help" | "-h");
+    let asks = more.iter().take_while(|word| *word != "--").any(is_help);
+    let asked_of = if command == "help" { more.first().map(String::as_str) } else { Some(command).filter(|_| asks) };
+    if let Some(text) = asked_of.and_then(help) {
+        println!("{text}");
+        return ExitCode::SUCCESS;
+    }
+    let done = match command {
+        "demo" => demo::run(),
+        "test" => test::run(more),
+        "bench" => bench::run(more),
+        "dependencies" => dependencies::run(more.iter().any(|a| a == "--check")),
+        "docs" => docs::run(),
+        "dist" => dist::run().map(|dist| println!("{}", dist.display())),
+        "help" | "--help" | "-h" => {
+            println!("{}", usage());
             Ok(())
         }
         _ => {
-            eprintln!("{USAGE}");
+            eprintln!("{}", usage());
             return ExitCode::from(2);
         }
     };

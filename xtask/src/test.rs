@@ -1,42 +1,170 @@
-//! `test`: all tests. The binaries under test are built first, as they are shipped.
+//! `test`: all tests. The binaries under test are built first, as they are shipped; at the end it says what was tried and
+//! what was not.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
 
 use super::{cargo, dist, run as must, setup, target};
+
+/// What was seen of all test binaries.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u32,
+    ignored: u32,
+    /// By name.
+    failed: Vec<String>,
+    /// What did not come to a result at all.
+    broken: Vec<String>,
+}
 
 /// Runs all tests; more arguments go to cargo test.
 ///
 /// # Errors
-/// If one fails.
+/// If one fails, or none was run.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let skipped = setup::test_tools()?;
+    let since = Instant::now();
+    let missing = setup::test_tools()?;
+    println!("== the binaries under test, as they are shipped");
     let tree = dist::run()?;
     let guests = ["build", "--profile", "guest", "--target", "wasm32-wasip2"];
     must(cargo(&guests).args(["--package", "hostile-guest", "--package", "broken-guest"]))?;
-    let mut native = cargo(&["test", "--package", "ocf-wasm", "--features", "tool", "--lib"]);
-    must(native.args(arguments))?;
+    let skipped = target().join("skipped");
+    // Of an earlier run; that there is none is fine.
+    let _ = std::fs::remove_file(&skipped);
+
     // In the profile of the shipped compiler, so that it is not built a second time.
-    let mut engine = cargo(&["test", "--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"]);
-    must(engine.args(["--package", "ocf-wasm-compile"]).args(arguments))?;
-    let mut sdk = cargo(&[
-        "test",
-        "--package",
-        "ocf-agent",
-        "--package",
-        "ocf-agent-macros",
-        "--package",
-        "greeter",
-        "--package",
-        "xtask",
-    ]);
-    must(sdk.args(dist::PLUGINS.iter().flat_map(|plugin| ["--package", plugin])).args(arguments))?;
-    let mut outside = cargo(&["test", "--package", "ocf-wasm-tests"]);
-    outside
-        .env("OCF_WASM_DIST", &tree)
-        .env("OCF_WASM_HOSTILE", target().join("wasm32-wasip2/guest/hostile_guest.wasm"));
-    must(outside.args(arguments))?;
-    if let Some(skipped) = skipped {
-        println!("skipped, {skipped}");
+    let engine = ["--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"];
+    let packages = ["ocf-agent", "ocf-agent-macros", "greeter", "xtask"].iter().chain(&dist::PLUGINS);
+    let sdk: Vec<&str> = packages.flat_map(|package| ["--package", package]).collect();
+    let groups: [(&str, Vec<&str>); 4] = [
+        ("the host, natively", vec!["--package", "ocf-wasm", "--features", "tool", "--lib"]),
+        ("engine and compiler", [&engine[..], &["--package", "ocf-wasm-compile"]].concat()),
+        ("the SDK with its examples, the plugins natively", sdk),
+        ("what is shipped, from outside", vec!["--package", "ocf-wasm-tests"]),
+    ];
+    let mut tally = Tally::default();
+    for (number, (name, packages)) in groups.iter().enumerate() {
+        println!("== {name} ({} of {}, {} passed so far)", number + 1, groups.len(), tally.passed);
+        let mut command = cargo(&["test", "--no-fail-fast"]);
+        command.args(packages).args(arguments).stdout(Stdio::piped());
+        command.env("OCF_WASM_DIST", &tree).env("OCF_WASM_SKIPPED", &skipped);
+        command.env("OCF_WASM_HOSTILE", target().join("wasm32-wasip2/guest/hostile_guest.wasm"));
+        let before = tally.failed.len();
+        if !watch(&mut command, &mut tally)? && tally.failed.len() == before {
+            tally.broken.push((*name).to_owned());
+        }
     }
-    Ok(())
+    let seconds = since.elapsed().as_secs();
+    println!(
+        "== {} passed, {} failed, {} ignored, in {} min {} s",
+        tally.passed,
+        tally.failed.len(),
+        tally.ignored,
+        seconds / 60,
+        seconds % 60
+    );
+    for (why, times) in untried(&skipped, missing) {
+        println!("not tried: {why}{times}");
+    }
+    tally.judge()
+}
+
+/// Runs a group, shows what it prints, and counts. False if it did not end well.
+fn watch(command: &mut Command, tally: &mut Tally) -> Result<bool> {
+    let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+    for line in BufReader::new(child.stdout.take().context("output")?).split(b'\n') {
+        let line = line.context("output")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        tally.read(&line);
+    }
+    Ok(child.wait()?.success())
+}
+
+impl Tally {
+    /// Counts a line of a test binary.
+    fn read(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            self.failed.push(name.to_owned());
+        }
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
+            return;
+        };
+        for count in counts.split("; ") {
+            match count.split_once(' ').map(|(number, what)| (number.parse().unwrap_or(0), what)) {
+                Some((number, "passed")) => self.passed += number,
+                Some((number, "ignored")) => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+
+    fn judge(&self) -> Result<()> {
+        if !self.failed.is_empty() {
+            bail!("failed, one of them again with `cargo xtask test NAME`:\n  {}", self.failed.join("\n  "));
+        }
+        if !self.broken.is_empty() {
+            bail!("came to no end: {}; see above", self.broken.join("; "));
+        }
+        if self.passed == 0 {
+            bail!("no test was run: none has that in its name");
+        }
+        Ok(())
+    }
+}
+
+/// What was not tried, and how many tests said so.
+fn untried(skipped: &Path, missing: Option<String>) -> Vec<(String, String)> {
+    let mut reasons: BTreeMap<String, u32> = BTreeMap::new();
+    for line in std::fs::read_to_string(skipped).unwrap_or_default().lines() {
+        *reasons.entry(line.to_owned()).or_default() += 1;
+    }
+    let times = |times: u32| if times == 1 { " (one test)".to_owned() } else { format!(" ({times} tests)") };
+    let said = reasons.into_iter().map(|(why, count)| (why, times(count)));
+    missing.map(|missing| (missing, String::new())).into_iter().chain(said).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_binaries_print_is_counted() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test a::good ... ok",
+            "test a::bad ... FAILED",
+            "test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s",
+            "test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.10s",
+        ] {
+            tally.read(line);
+        }
+        assert_eq!((tally.passed, tally.ignored, &tally.failed), (41, 1, &vec!["a::bad".to_owned()]));
+        assert!(tally.judge().unwrap_err().to_string().ends_with("\n  a::bad"));
+    }
+
+    #[test]
+    fn what_does_not_come_to_an_end_or_tries_nothing_is_no_success() {
+        let broken = Tally { passed: 1, broken: vec!["engine".into()], ..Tally::default() };
+        assert!(broken.judge().unwrap_err().to_string().contains("no end: engine"));
+        assert!(Tally::default().judge().unwrap_err().to_string().contains("no test was run"));
+        assert!(Tally { passed: 1, ..Tally::default() }.judge().is_ok());
+    }
+
+    #[test]
+    fn what_was_not_tried_is_told_once_with_its_reason() {
+        let file = std::env::temp_dir().join(format!("ocf-wasm-skipped-{}", std::process::id()));
+        std::fs::write(&file, "needs root\nno strace\nneeds root\n").unwrap();
+        let told = untried(&file, Some("no apt-get".into()));
+        std::fs::remove_file(&file).unwrap();
+        let told: Vec<String> = told.into_iter().map(|(why, times)| format!("{why}{times}")).collect();
+        assert_eq!(told, ["no apt-get", "needs root (2 tests)", "no strace (one test)"]);
+        assert!(untried(&file, None).is_empty());
+    }
 }
