@@ -11,7 +11,7 @@ use self::audit::Audit;
 use crate::broker::{Broker, Deadline, Recorder, Session, Trace};
 use crate::contract;
 use crate::instance::{self, Directory, Found, History, Lock, LockError, Record, State};
-use crate::ocf::outcome::{Exit, Outcome};
+use crate::ocf::outcome::{Exit, Outcome, REASON_BYTES};
 use crate::ocf::request::Unreadable;
 use crate::ocf::{Action, Request};
 use crate::plan::{self, Plan, Refusal};
@@ -122,6 +122,9 @@ impl Invocation<'_> {
             }
             Err(LockError::Io(error)) => return failed(&format!("lock: {error}")),
         };
+        if self.begins() {
+            self.directory.collect();
+        }
         let known = match self.directory.record() {
             Found::Record(record) if record.state.is_active() => Known::Active(record),
             Found::Record(_) | Found::None => Known::Nothing,
@@ -228,8 +231,13 @@ impl Invocation<'_> {
     /// Performs the action without knowing what was started here: nothing is begun, nothing is claimed to be gone.
     fn perform_blindly(&self, plan: &Plan) -> Outcome {
         let unknown = || {
-            let text = "the record of this instance is damaged or was lost: what runs here is not known";
-            Outcome::because(Exit::Generic, &plan::explained(text, &plan::hint(self.directory, self.instance)))
+            let hint = plan::hint(self.directory, self.instance);
+            let text =
+                format!("the record is damaged or lost: end what runs of it, then ocf-wasm forget {}", self.instance);
+            // A command that was cut would be another one.
+            let fits = text.len() + hint.len() <= REASON_BYTES;
+            let text = if fits { &text } else { "the record is damaged or lost: what runs here is not known" };
+            Outcome::because(Exit::Generic, &plan::explained(text, &hint))
         };
         if self.begins() {
             return unknown();

@@ -62,6 +62,17 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     replace_by(&path.with_extension(format!("new{}", std::process::id())), path, bytes, mode)
 }
 
+/// Removes the new files of a directory whose writers were killed before they put them in their place.
+pub fn collect(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let writer = name.to_str().and_then(|name| name.rsplit_once(".new")?.1.parse::<u32>().ok());
+        if writer.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn replace_by(new: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(new)?;
     let done = file.write_all(bytes).and_then(|()| std::fs::rename(new, path));
@@ -69,4 +80,31 @@ fn replace_by(new: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
         let _ = std::fs::remove_file(new);
     }
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_writer_left_is_collected_and_nothing_else() {
+        let directory = std::env::temp_dir().join(format!("ocf-wasm-sealed-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let dead = std::process::Command::new("/bin/true").spawn().and_then(|mut child| {
+            child.wait()?;
+            Ok(child.id())
+        });
+        let dead = dead.unwrap();
+        let own = std::process::id();
+        let left = [format!("a.new{dead}"), format!("b.c.new{dead}")];
+        let kept =
+            [format!("a.new{own}"), "record".into(), "record.new".into(), "x.newer".into(), format!("new{dead}")];
+        for name in left.iter().chain(&kept) {
+            std::fs::write(directory.join(name), "").unwrap();
+        }
+        collect(&directory);
+        assert!(left.iter().all(|name| !directory.join(name).exists()));
+        assert!(kept.iter().all(|name| directory.join(name).exists()));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

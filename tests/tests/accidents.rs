@@ -6,7 +6,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use ocf_wasm_tests::host::{Action, TestHost, dist, finish, free_port, is_alive, plugin, variant_of};
+use ocf_wasm_tests::host::{
+    Action, TestHost, dist, finish, free_port, is_alive, is_root, kill, plugin, until, variant_of,
+};
 
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
 
@@ -36,7 +38,7 @@ impl Server {
     fn is_lost(&self, pids: &[i32]) {
         let recurring = self.action("monitor").recurring();
         for action in [self.action("start"), self.action("stop"), recurring, self.action("monitor")] {
-            let _ = action.is(1).says("damaged or was lost");
+            let _ = action.is(1).says("the record is damaged or lost");
         }
         assert!(pids.iter().all(|pid| is_alive(*pid)));
     }
@@ -66,6 +68,9 @@ fn all_records_gone_are_not_a_stop() {
     let (run, aside) = (server.host.path().join("run"), server.host.path().join("aside"));
     fs::rename(&run, &aside).unwrap();
     server.is_lost(&pids);
+    // Nobody who says otherwise is believed: the keeper is found without any file.
+    let forget = server.host.run(&["forget", &server.name, "--nothing-runs", "--agent", SERVER]);
+    assert!(forget.code == 1 && forget.stderr.contains("still runs here"), "{forget:#?}");
     fs::remove_dir_all(&run).unwrap();
     fs::rename(&aside, &run).unwrap();
     server.action("stop").is(0);
@@ -155,4 +160,122 @@ fn a_reader_that_goes_away_ends_the_tool_quietly() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{verb:?}");
     }
     server.action("stop").is(0);
+}
+
+#[test]
+fn what_a_killed_writer_left_is_gone_after_the_next_start() {
+    let server = Server::running();
+    server.action("stop").is(0);
+    let directory = server.host.path().join("run").join(SERVER).join(&server.name);
+    let mut dead = std::process::Command::new("/bin/true").spawn().unwrap();
+    dead.wait().unwrap();
+    // As the keeper's report and the list of actions are written; the last one belongs to somebody who lives.
+    let left = [format!("greeter.new{}", dead.id()), format!("actions.new{}", dead.id())];
+    let living = format!("actions.new{}", std::process::id());
+    for name in left.iter().chain([&living]) {
+        fs::write(directory.join(name), "half a fi").unwrap();
+    }
+    server.action("start").is(0);
+    assert!(left.iter().all(|name| !directory.join(name).exists()));
+    assert!(directory.join(&living).exists());
+    server.action("stop").is(0);
+}
+
+/// A damaged record of what runs, or none at all.
+fn damage(server: &Server, is_cut: bool) -> Vec<u8> {
+    let record = server.host.path().join("run").join(SERVER).join(&server.name).join("record");
+    let whole = fs::read(&record).unwrap();
+    if is_cut {
+        fs::write(&record, &whole[..whole.len() - 1]).unwrap();
+    } else {
+        fs::remove_file(&record).unwrap();
+    }
+    whole
+}
+
+#[test]
+fn a_record_that_is_lost_is_forgotten_once_nothing_runs() {
+    if !is_root() {
+        return;
+    }
+    for is_cut in [true, false] {
+        let server = Server::running();
+        let forget = |more: &[&str]| server.host.run(&[&["forget", &server.name], more].concat());
+        let is_refused = |more: &[&str], words: &[&str]| {
+            let ran = forget(more);
+            assert!(ran.code == 1 && ran.stdout.is_empty(), "{ran:#?}");
+            words.iter().for_each(|word| assert!(ran.stderr.contains(word), "`{word}`: {ran:#?}"));
+        };
+        // A whole record is not forgotten, whoever says what.
+        is_refused(&["--nothing-runs"], &["is whole (started): stop it"]);
+        server.action("monitor").recurring().is(0);
+        let pids = server.pids();
+        damage(&server, is_cut);
+        let command = format!("then ocf-wasm forget {}", server.name);
+        let stop = server.action("stop").is(1);
+        assert!(stop.reason().contains(&command), "{stop:#?}");
+        let why = server.host.run(&["why", &server.name]).stdout;
+        assert!(why.contains(&format!("count as stopped: ocf-wasm forget {} --nothing-runs\n", server.name)), "{why}");
+        // While its processes live nobody is believed, and they are named.
+        let main = format!("greeter --port {}", server.port);
+        let all: Vec<String> = pids.iter().map(ToString::to_string).collect();
+        let named: Vec<&str> = all.iter().map(String::as_str).chain([main.as_str(), "by hand"]).collect();
+        is_refused(&["--nothing-runs"], &named);
+        // Its keeper too: kill the main process alone, and its child is left.
+        kill(pids[0], "-KILL");
+        is_refused(&["--nothing-runs"], &["still runs here"]);
+        for pid in &pids {
+            kill(*pid, "-KILL");
+        }
+        until("the keeper has ended", || !forget(&[]).stderr.contains("still runs here"));
+        is_refused(&[], &["nothing of", "only you can see", "--nothing-runs"]);
+        server.is_lost(&[]);
+        let forgotten = forget(&["--nothing-runs"]);
+        assert!(forgotten.code == 0 && forgotten.stderr.is_empty(), "{forgotten:#?}");
+        let cleanup = format!("crm_resource --cleanup --resource {}\n", server.name);
+        assert!(forgotten.stdout.contains("counts as stopped here") && forgotten.stdout.ends_with(&cleanup));
+        // From here on as after any stop; what was said stands among the actions.
+        is_refused(&["--nothing-runs"], &["there is nothing to forget"]);
+        let known = server.host.why(&server.name);
+        assert_eq!(known["state"], "stopped");
+        let last = known["actions"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!((&last["action"], &last["reason"]), (&"forget".into(), &"a person said that nothing runs".into()));
+        server.action("monitor").is(7);
+        server.action("stop").is(0);
+        server.action("start").is(0);
+        server.action("monitor").recurring().is(0);
+        server.action("stop").is(0);
+    }
+}
+
+#[test]
+fn one_instance_of_several_of_a_name_is_forgotten_and_no_other() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::running();
+    server.host.install("dummy");
+    server.host.action("ocf-wasm/dummy", "start").instance(&server.name).is(0);
+    let record = server.host.path().join("run/ocf-wasm/dummy").join(&server.name).join("record");
+    fs::write(&record, "").unwrap();
+    // What the other one's record holds is not taken for this one's.
+    let forgotten = server.host.run(&["-o", "json", "forget", &server.name, "--nothing-runs"]);
+    assert_eq!(forgotten.code, 0, "{forgotten:#?}");
+    assert_eq!(forgotten.json()["agent"], "ocf-wasm/dummy");
+    server.action("monitor").recurring().is(0);
+    fs::write(&record, "").unwrap();
+    let whole = damage(&server, true);
+    let unclear = server.host.run(&["forget", &server.name]);
+    assert!(unclear.code == 1 && unclear.stderr.contains("--agent PROVIDER/TYPE"), "{unclear:#?}");
+    let named = |agent: &str| server.host.run(&["forget", &server.name, "--nothing-runs", "--agent", agent]);
+    let refused = named(SERVER);
+    assert!(refused.code == 1 && refused.stderr.contains("still runs here"), "{refused:#?}");
+    let record = server.host.path().join("run").join(SERVER).join(&server.name).join("record");
+    fs::write(record, whole).unwrap();
+    server.action("stop").is(0);
+    assert_eq!(named("ocf-wasm/dummy").code, 0);
+    // Nothing at all is known of the name.
+    let absent = server.host.run(&["forget", "absent", "--nothing-runs", "--agent", SERVER]);
+    assert!(absent.code == 1 && absent.stderr.contains("there is nothing to forget"), "{absent:#?}");
+    assert!(!server.host.path().join("run").join(SERVER).join("absent").exists());
 }

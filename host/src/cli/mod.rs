@@ -3,6 +3,7 @@
 //! tool, which holds the instance's lock meanwhile, and what is replayed from a file, which touches nothing.)
 
 mod check;
+mod forget;
 mod inspect;
 mod install;
 mod list;
@@ -77,6 +78,8 @@ enum Verb {
     Check(check::Arguments),
     /// Why an instance is as it is: last actions, record, daemons, what to do next
     Why(why::Arguments),
+    /// Let an instance count as stopped whose record is damaged or lost, once nothing of it runs
+    Forget(forget::Arguments),
     /// Run one action of a component or an agent, in a private root
     Run(run::Arguments),
     /// Is this plugin an agent that a cluster can live with? A suite of checks, in a private root
@@ -134,8 +137,10 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         other => other,
     };
     if let Some(root) = &root {
-        let makes_one =
-            !matches!(verb, Verb::List | Verb::Check(_) | Verb::Why(_) | Verb::Rollback(_) | Verb::Remove(_));
+        let makes_one = !matches!(
+            verb,
+            Verb::List | Verb::Check(_) | Verb::Why(_) | Verb::Forget(_) | Verb::Rollback(_) | Verb::Remove(_)
+        );
         anyhow::ensure!(
             makes_one || root.is_dir(),
             "there is no private root {}: `install` and `run` make one",
@@ -155,6 +160,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Suggest(a) => suggest::run(&a),
         Verb::Check(a) => check::run(&a, format),
         Verb::Why(a) => why::run(&a, format),
+        Verb::Forget(a) => must_be_root().and_then(|()| forget::run(&a, format)),
         Verb::Run(a) => run::run(&a, format),
         Verb::New(a) => new::run(&a, format),
         Verb::Completions(a) => manual::completions(&a),
@@ -180,6 +186,14 @@ fn is_installed() -> bool {
 fn json(value: &serde_json::Value) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// The resource in the cluster: the instance of a copy of a clone has a number behind a colon.
+fn resource(instance: &str) -> &str {
+    match instance.rsplit_once(':') {
+        Some((name, number)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => instance,
+    }
 }
 
 /// Reads `PROVIDER/TYPE`.

@@ -19,6 +19,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::ocf::description::AgentName;
+use crate::sealed;
 
 /// Where all instances of this node are recorded.
 pub const RUN: &str = "/run/ocf-wasm";
@@ -91,8 +92,18 @@ impl Directory {
 
     /// Whether a daemon's report is there, which a verified stop removes: without a record, that was lost.
     fn has_a_report(&self) -> bool {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.path().extension().is_some_and(|ext| ext == REPORT_EXTENSION))
+        !self.reports().is_empty()
+    }
+
+    /// The reports of keepers that are there.
+    pub fn reports(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.extension().is_some_and(|end| end == REPORT_EXTENSION)).collect()
+    }
+
+    /// Removes what writers left that were killed before they put it in its place.
+    pub fn collect(&self) {
+        sealed::collect(&self.path);
     }
 
     /// Replaces the record as a whole. The caller holds the lock for itself alone.
@@ -119,7 +130,7 @@ const REPORT: [u8; 4] = *b"OWD1";
 /// # Errors
 /// If it is not there or damaged.
 pub fn load_report<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T> {
-    crate::sealed::load(path, REPORT)
+    sealed::load(path, REPORT)
 }
 
 /// Replaces the report of a keeper.
@@ -127,7 +138,7 @@ pub fn load_report<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T>
 /// # Errors
 /// What the kernel says.
 pub fn save_report<T: serde::Serialize>(path: &Path, report: &T) -> io::Result<()> {
-    crate::sealed::save(path, REPORT, report)
+    sealed::save(path, REPORT, report)
 }
 
 /// Returns `name` with all but letters, digits, `-`, `_` and inner dots as `%XX`.

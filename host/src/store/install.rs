@@ -224,6 +224,9 @@ pub fn keep(examined: &Examined) -> Result<()> {
         // What is kept under a digest is never written again, unless it is not what the digest says.
         fs::remove_file(&blob).with_context(|| blob.display().to_string())?;
     }
+    for directory in [blob.parent().unwrap_or(Path::new(LIB)), Path::new(super::CACHE)] {
+        crate::sealed::collect(directory);
+    }
     super::keep(&examined.component).context(LIB)?;
     native::store(&examined.digest, &examined.native).context(super::CACHE)
 }

@@ -103,7 +103,7 @@ fn of_pins(instance: &str, record: &Record) -> Vec<Damage> {
     let by_hand = if record.untracked { "end by hand what the host does not track of it, then " } else { "" };
     let next = format!(
         "{by_hand}start it anew when that is safe, since its stop is the host's alone: crm_resource --restart --resource {}",
-        instance.split(':').next().unwrap_or(instance)
+        crate::cli::resource(instance)
     );
     let damage = |what| Damage::new(format!("{instance} runs with what the store has lost, {what}"), next.clone());
     missing.into_iter().map(damage).collect()

@@ -10,7 +10,7 @@ pub(super) struct Advice {
     pub(super) says: &'static str,
     /// The key of the label's table that is meant, where the reason names a label.
     pub(super) key: &'static str,
-    /// What to do. `{agent}`, `{resource}`, `{policy}`, `{directory}` and `{parameter}` are filled in.
+    /// What to do. `{agent}`, `{instance}`, `{resource}`, `{policy}` and `{parameter}` are filled in.
     pub(super) to_do: &'static str,
 }
 
@@ -113,9 +113,9 @@ pub(super) const ADVICE: &[Advice] = &[
         "correct it: crm_resource --resource {resource} --set-parameter {parameter} --parameter-value VALUE",
     ),
     row(
-        "record of this instance",
+        "record is damaged or lost",
         "",
-        "end by hand what still runs of it, remove {directory}, and clean up: then the host knows nothing again, and probes",
+        "see what still runs of it (ocf-wasm forget {instance} shows what the host knows of), end it by hand, then let it count as stopped: ocf-wasm forget {instance} --nothing-runs",
     ),
     row("another action of this instance", "", "wait for the action that runs; nothing is to be corrected"),
     row(

@@ -17,7 +17,6 @@ use crate::store::{self, Digest};
 pub(super) struct Story {
     pub(super) agent: AgentName,
     pub(super) instance: String,
-    pub(super) directory: PathBuf,
     /// The state's word, or `none`, or why it is unknown.
     pub(super) state: String,
     pub(super) record: Option<Box<Record>>,
@@ -88,16 +87,8 @@ impl Story {
             Daemon { label: label.clone(), condition, report }
         });
         let daemons = daemons.collect();
-        let (directory, actions) = (directory.path().to_owned(), History::of(directory).last());
-        Self { agent, instance, directory, state, record, actions, daemons }
-    }
-
-    /// The resource in the cluster: a copy of a clone has a number behind a colon.
-    pub(super) fn resource(&self) -> &str {
-        match self.instance.rsplit_once(':') {
-            Some((name, number)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => &self.instance,
-        }
+        let actions = History::of(directory).last();
+        Self { agent, instance, state, record, actions, daemons }
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -109,7 +100,8 @@ impl Story {
         let place = self.place(reason);
         let advice = self.advice(standing, reason, place.as_ref());
         let stays = answered.is_some_and(|effect| effect.stays != Stays::Nothing);
-        let cleanup = stays.then(|| format!("crm_resource --cleanup --resource {}", self.resource()));
+        let cleanup =
+            stays.then(|| format!("crm_resource --cleanup --resource {}", crate::cli::resource(&self.instance)));
         Verdict {
             standing,
             text,
@@ -231,7 +223,7 @@ impl Story {
             }
             Some(advice) => to_do.push(advice.to_do.to_owned()),
             None if standing == Standing::Unknown => {
-                to_do.extend(advice::on("record of this instance").map(|a| a.to_do.to_owned()));
+                to_do.extend(advice::on("record is damaged or lost").map(|a| a.to_do.to_owned()));
             }
             None => {}
         }
@@ -252,9 +244,9 @@ impl Story {
         }
         let fill = |text: String| {
             text.replace("{agent}", &self.agent.to_string())
-                .replace("{resource}", self.resource())
+                .replace("{instance}", &self.instance)
+                .replace("{resource}", crate::cli::resource(&self.instance))
                 .replace("{policy}", &path)
-                .replace("{directory}", &self.directory.display().to_string())
                 .replace("{parameter}", advice::parameter(reason).unwrap_or("NAME"))
         };
         to_do.into_iter().map(fill).collect()
