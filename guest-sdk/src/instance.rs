@@ -51,7 +51,8 @@ pub fn is_probe() -> bool {
 }
 
 /// How thorough a monitor shall be: 0 is the plain one, else one of the levels that `#[agent(check_level(..))]`
-/// declares, the deepest that is not deeper than what the cluster asks for.
+/// declares, the deepest that is not deeper than what the cluster asks for. In `validate`: 0 if the parameters alone are
+/// to be judged, and nothing is granted then; 10 if the node may be looked at.
 ///
 /// ```
 /// # ocf_agent::fake::Node::new().check_level(10).install();

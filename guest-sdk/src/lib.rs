@@ -126,7 +126,9 @@ pub mod label {
 /// The host calls `monitor` before and after: `start` is called only for something that does not run, `stop` always.
 /// Each function does one thing, and returns when it is on its way. See the example of the [crate].
 pub trait Agent: Parameters {
-    /// Whether the parameters make sense here. Their presence and types were checked before. Changes nothing.
+    /// Whether the parameters make sense: by themselves, or at [`instance::check_level`] 10 on this node. Their presence
+    /// and types were checked before. Changes nothing. Only `validate-all` calls it: what must hold in `start` is to be
+    /// checked there too.
     fn validate(&self) -> Outcome {
         Ok(())
     }

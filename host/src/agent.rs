@@ -253,12 +253,12 @@ impl Invocation<'_> {
 
     fn contract(&self, session: &mut Session<'_>, plan: &Plan) -> Outcome {
         self.audit.uses(plan);
-        session.record(|facts, log| Recorder::begin(self.request, self.action, facts, log));
         let level = match self.action {
             // The deepest that the plugin announces and that is not deeper than what was asked for.
             Action::Monitor => plan.description.monitor(self.request.check_level).map_or(0, |monitor| monitor.level),
             _ => self.request.check_level,
         };
+        session.record(|facts, log| Recorder::begin(self.request, self.action, level, facts, log));
         let outcome = contract::act(session, self.action, self.request.is_probe(), level);
         session.ended(&outcome);
         self.audit.used(&session.broker.used);

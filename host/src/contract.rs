@@ -76,6 +76,9 @@ pub trait Resource {
     fn error(&mut self, text: &str);
 }
 
+/// From which level on `validate-all` may look at the node.
+pub const LOOKS: u8 = 10;
+
 /// Answers an action.
 pub fn act(resource: &mut impl Resource, action: Action, probe: bool, level: u8) -> Outcome {
     match action {
@@ -311,11 +314,12 @@ pub fn reload(resource: &mut impl Resource) -> Outcome {
 }
 
 /// Answers a `validate-all`. Below level 10 the node is not to be looked at, so what the plugin was refused counts for
-/// nothing.
+/// nothing. The standard has no level but these two; another is the next one below.
 pub fn validate(resource: &mut impl Resource, level: u8) -> Outcome {
-    match ask(resource, Export::Validate) {
+    let level = if level < LOOKS { 0 } else { LOOKS };
+    match ask(resource, Export::Validate { level }) {
         Ok(()) => Outcome::of(Exit::Success),
-        Err(outcome) if level < 10 && matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) => {
+        Err(outcome) if level < LOOKS && matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) => {
             Outcome::of(Exit::Success)
         }
         Err(outcome) => outcome,

@@ -213,3 +213,21 @@ fn what_it_logs_forges_nothing() {
     assert!(forged[0].contains("one | ") && forged[0].contains("four"), "{text:?}");
     assert!(!text.contains(['\u{1b}', '\u{202e}', '\0', '\r']), "{text:?}");
 }
+
+#[test]
+fn validate_is_told_how_deep_to_look_and_start_does_not_call_it() {
+    let host = host();
+    let say = |level: &'static str| {
+        let action = action(&host, "validate-all", "level", "validate", "validated");
+        if level.is_empty() { action } else { action.more(&["--level", level]) }
+    };
+    // Below 10 the node is not to be looked at; what lies between is the next lower level.
+    for (level, told) in [("", 0), ("0", 0), ("9", 0), ("10", 10), ("20", 10)] {
+        let _ = expect(&say(level), 1, &format!("level {told}"));
+        let ran = say(level).run();
+        assert!(ran.reason().ends_with(&format!("level {told}")), "{level}: {ran:#?}");
+    }
+    // A start checks parameters against the metadata itself, and does not ask the plugin twice.
+    let _ = expect(&action(&host, "start", "trap", "validate", "started"), 0, "");
+    let _ = expect(&action(&host, "stop", "trap", "validate", "started"), 0, "");
+}

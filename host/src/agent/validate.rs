@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Audit, Invocation, arm, deadline};
+use crate::contract;
 use crate::instance::{Directory, Record, State};
 use crate::ocf::outcome::{Exit, Outcome};
 use crate::ocf::{Action, Request};
@@ -23,7 +24,7 @@ pub(super) fn validate_all(request: &Request, log: &Log, audit: &Audit, start: I
             Err(refusal) => plan::answer(&refusal, request, false, log),
         };
     }
-    let is_deep = request.check_level >= 10;
+    let is_deep = request.check_level >= contract::LOOKS;
     let plan = match plan::of(number, &generation, request, log, deadline.plugin) {
         Ok(plan) => plan,
         Err(refusal) if is_deep || matches!(refusal, Refusal::Parameters(_)) => {

@@ -103,7 +103,7 @@ impl<'a> Broker<'a> {
             log,
             pretend_nothing_is_installed: false,
             used: Used::default(),
-            export: Export::Validate,
+            export: Export::Validate { level: 0 },
             path_bytes: paths::Budget::default(),
             asked: web::Asked::default(),
         }
@@ -137,7 +137,7 @@ impl<'a> Broker<'a> {
         if Instant::now() >= self.deadline.plugin {
             return Err(Error::TimedOut);
         }
-        if changes && matches!(self.export, Export::Monitor { .. } | Export::Validate) {
+        if changes && matches!(self.export, Export::Monitor { .. } | Export::Validate { .. }) {
             return Err(Error::Invalid(format!("{what} in {}, which changes nothing", self.export.word())));
         }
         Ok(())
@@ -146,7 +146,7 @@ impl<'a> Broker<'a> {
     /// Notes that something is about to be done whose effects the host cannot know, so that a stop cannot be verified
     /// without the plugin. An export that only looks leaves nothing.
     fn leave_the_tracks(&mut self) -> Answer<()> {
-        let looks_only = matches!(self.export, Export::Monitor { .. } | Export::Validate);
+        let looks_only = matches!(self.export, Export::Monitor { .. } | Export::Validate { .. });
         if looks_only || self.record.untracked {
             return Ok(());
         }

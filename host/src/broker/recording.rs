@@ -125,18 +125,18 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins to record an action, if the caller wants it.
+    /// Begins to record an action, if the caller wants it. `level` is how thorough the plugin is to be, whatever was asked.
     #[inline]
-    pub fn begin(request: &Request, action: Action, facts: &Facts, log: &Log) -> Self {
+    pub fn begin(request: &Request, action: Action, level: u8, facts: &Facts, log: &Log) -> Self {
         match &request.record {
-            Some(path) => Self::begin_in(path, request, action, facts, log),
+            Some(path) => Self::begin_in(path, request, (action, level), facts, log),
             None => Self::default(),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn begin_in(path: &Path, request: &Request, action: Action, facts: &Facts, log: &Log) -> Self {
+    fn begin_in(path: &Path, request: &Request, (action, level): (Action, u8), facts: &Facts, log: &Log) -> Self {
         let given = request.given.iter().chain(&facts.parameters);
         let given = given.filter(|(name, value)| is_secret(name) && !value.is_empty());
         let mut secrets: Vec<String> = given.map(|(_, value)| value.clone()).collect();
@@ -156,7 +156,7 @@ impl Recorder {
                 agent: request.agent.to_string(),
                 action: action.word().to_owned(),
                 probe: request.is_probe(),
-                level: request.check_level,
+                level,
                 instance: facts.instance.clone(),
                 node: facts.node.clone(),
                 parameters: recorder.masked(&facts.parameters),

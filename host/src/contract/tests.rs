@@ -111,8 +111,8 @@ impl Resource for Fake {
         self.calls.push(match export {
             Export::Monitor { probe: false, level: 0 } => "monitor".to_owned(),
             Export::Monitor { probe, level } => format!("monitor probe={probe} level={level}"),
-            Export::Validate
-            | Export::Start
+            Export::Validate { level } => format!("validate level={level}"),
+            Export::Start
             | Export::Stop
             | Export::Promote
             | Export::Demote

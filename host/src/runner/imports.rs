@@ -35,7 +35,7 @@ impl Imports {
         Self {
             channel,
             facts,
-            export: Export::Validate,
+            export: Export::Validate { level: 0 },
             said: String::new(),
             memory_bytes: 0,
             table_elements: 0,
@@ -159,7 +159,7 @@ impl instance::Host for Imports {
     fn action(&mut self) -> instance::ActionName {
         use instance::ActionName as Name;
         match self.export {
-            Export::Validate => Name::Validate,
+            Export::Validate { .. } => Name::Validate,
             Export::Start => Name::Start,
             Export::Stop => Name::Stop,
             Export::Monitor { .. } => Name::Monitor,
@@ -178,7 +178,7 @@ impl instance::Host for Imports {
 
     fn check_level(&mut self) -> u8 {
         match self.export {
-            Export::Monitor { level, .. } => level,
+            Export::Monitor { level, .. } | Export::Validate { level } => level,
             _ => 0,
         }
     }

@@ -113,7 +113,7 @@ impl Plugin {
             };
         }
         Ok(match export {
-            Export::Validate => call!(lifecycle, call_validate).map(|()| None),
+            Export::Validate { .. } => call!(lifecycle, call_validate).map(|()| None),
             Export::Start => call!(lifecycle, call_start).map(|()| None),
             Export::Stop => call!(lifecycle, call_stop).map(|()| None),
             Export::Monitor { .. } => call!(lifecycle, call_monitor).map(Some),

@@ -164,7 +164,7 @@ seam! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the actions of the WIT, where the words stand")]
 pub enum Export {
-    Validate,
+    Validate { level: u8 },
     Start,
     Stop,
     Monitor { probe: bool, level: u8 },
@@ -180,7 +180,7 @@ impl Export {
     /// Returns the word for reasons and traces.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Validate => "validate",
+            Self::Validate { .. } => "validate",
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Monitor { .. } => "monitor",

@@ -114,6 +114,8 @@ enum Misdeed {
     Scan,
     /// Ask the host without end.
     Ask,
+    /// Fail with how thorough it is to be.
+    Level,
     /// Claim that it worked, and do nothing.
     Lie,
 }
@@ -300,6 +302,7 @@ impl Hostile {
             Misdeed::Ask => loop {
                 drop(state::get("nothing"));
             },
+            Misdeed::Level => return ocf_agent::fail(format!("level {}", instance::check_level())),
             Misdeed::Lie => return Ok(true),
         }
         Ok(false)

@@ -255,6 +255,13 @@ fn every_action_that_is_recorded_can_be_replayed() {
     ] {
         again(&daemon(word), word, code);
     }
+    // What the plugin is told of the level that was asked for, not that one.
+    for (word, asked, told) in [("monitor", "5", 0), ("monitor", "10", 10), ("validate-all", "9", 0)] {
+        let place = if word == "monitor" { "every-monitor" } else { "validate" };
+        let says = host.action(HOSTILE, word).instance("levels").with("do", "level").with("in", place);
+        again(&says.recurring().more(&["--level", asked]), word, 1);
+        assert!(files.read("action.json")["reason"].as_str().unwrap().ends_with(&format!("level {told}")));
+    }
     let notify = daemon("notify").with("CRM_meta_notify_type", "post").with("CRM_meta_notify_operation", "start");
     again(&notify, "notify", 0);
     assert_eq!(files.read("action.json")["notification"]["moment"], "post");
