@@ -11,6 +11,7 @@ pub mod fd;
 pub mod fork;
 #[cfg(feature = "tool")]
 pub mod interrupt;
+pub mod landlock;
 pub mod memory;
 pub mod process;
 pub mod random;
