@@ -5,6 +5,7 @@ pub mod built;
 pub mod command;
 pub mod document;
 pub mod executor;
+pub mod handmade;
 pub mod host;
 pub mod node;
 pub mod processes;

@@ -8,7 +8,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::contract::Verdict;
-use crate::runner::{self, Facts};
+use crate::runner::{self, Facts, limits};
+use crate::sandbox::runner::{self as sandbox, Bounds};
 use crate::seam::{Channel, Export, FromRunner, Lost};
 use crate::sys::fork;
 use crate::sys::user::User;
@@ -30,14 +31,18 @@ impl Process {
     pub fn start(native: &'static [u8], facts: Facts, identity: Option<User>) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let broker = nix::unistd::getpid();
-        let pid =
-            fork::fork(move || match crate::sandbox::runner::enter(theirs.number(), identity.as_ref(), broker) {
-                Ok(()) => runner::serve(theirs, native, facts),
-                Err(error) => {
-                    let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));
-                    crate::sys::exit::now(0)
-                }
-            })?;
+        let bounds = Bounds {
+            more_data_bytes: limits::DATA_BYTES + facts.memory_bytes as u64,
+            stack_bytes: limits::STACK_BYTES,
+            until: facts.deadline,
+        };
+        let pid = fork::fork(move || match sandbox::enter(theirs.number(), identity.as_ref(), broker, &bounds) {
+            Ok(()) => runner::serve(theirs, native, facts, sandbox::close),
+            Err(error) => {
+                let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));
+                crate::sys::exit::now(0)
+            }
+        })?;
         Ok(Self { pid: Some(pid), channel: ours })
     }
 

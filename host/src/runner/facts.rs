@@ -6,9 +6,6 @@ use crate::ocf::request::{Clone_, Notice};
 use crate::ocf::{Action, Parameters};
 use crate::seam::instance::{ActionName, CloneFacts, Member, Moment, Move, Notice as Announced};
 
-/// Bytes of linear memory, summed over all memories of the plugin, where the policy says nothing.
-pub const MEMORY_BYTES: usize = 64 * 1024 * 1024;
-
 /// All that a plugin may know without asking. Inherited through the fork.
 #[derive(Clone, Debug)]
 pub struct Facts {

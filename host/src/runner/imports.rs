@@ -6,18 +6,10 @@ use serde::de::DeserializeOwned;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter};
 
+use super::limits::{INSTANCES, MEMORIES, SAID_BYTES, SLEEP_MS, TABLE_ELEMENTS, TABLES};
 use super::{Facts, baseline};
 use crate::seam::bindings::ocf::agent as wit;
 use crate::seam::{Answer, Call, Channel, Error, Export, FromRunner, clock, instance, log, types};
-
-/// Elements of all tables together.
-const TABLE_ELEMENTS: usize = 100_000;
-/// Bytes that one call may lift out of the plugin: a value of 1 MiB and room for the rest.
-pub(super) const LIFTED_BYTES: usize = 1024 * 1024 + 256 * 1024;
-/// Bytes of a guest's standard output and error that are kept as its last words.
-const SAID_BYTES: usize = 4096;
-/// The longest sleep, milliseconds.
-const SLEEP_MS: u32 = 60_000;
 
 /// The state of a plugin's store: the way to the broker, what is known, and how much was taken.
 pub struct Imports {
@@ -67,6 +59,14 @@ impl Imports {
     pub(super) fn keep(&mut self, bytes: &[u8]) {
         let room = SAID_BYTES.saturating_sub(self.said.len());
         self.said.push_str(&String::from_utf8_lossy(&bytes[..bytes.len().min(room)]));
+    }
+
+    /// Keeps that a limit was reached: it explains the trap that mostly follows. Once, since a plugin may go on trying.
+    fn reach(&mut self, limit: &str) {
+        if !self.said.contains(limit) {
+            self.said.push('\n');
+            self.said.push_str(limit);
+        }
     }
 
     /// Asks the broker. If nobody is there any more, this process has no purpose.
@@ -211,13 +211,31 @@ impl ResourceLimiter for Imports {
         if fits {
             self.memory_bytes = total;
         } else {
-            self.said.push_str(&format!("\nmemory limit of {} MiB reached", self.facts.memory_bytes >> 20));
+            self.reach(&format!("memory limit of {} MiB reached", self.facts.memory_bytes >> 20));
         }
         Ok(fits)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.table_elements = self.table_elements.saturating_add(desired.saturating_sub(current));
-        Ok(self.table_elements <= TABLE_ELEMENTS)
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        let fits = total <= TABLE_ELEMENTS;
+        if fits {
+            self.table_elements = total;
+        } else {
+            self.reach(&format!("limit of {TABLE_ELEMENTS} elements of tables reached"));
+        }
+        Ok(fits)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
     }
 }

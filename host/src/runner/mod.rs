@@ -9,9 +9,11 @@ mod code;
 mod facts;
 mod http;
 mod imports;
+pub mod limits;
 
-pub use facts::{Facts, MEMORY_BYTES, announced, clone_facts};
+pub use facts::{Facts, announced, clone_facts};
 pub use imports::Imports;
+pub use limits::MEMORY_BYTES;
 
 use std::sync::OnceLock;
 
@@ -24,10 +26,11 @@ use crate::seam::{Channel, Export, Failure, FromRunner, Health};
 /// How the runner's process ends when it has nobody to talk to. Never an answer to the cluster: the broker decides.
 const ABANDONED: i32 = 70;
 
-/// Serves the broker until it hangs up. Never returns.
-pub fn serve(channel: Channel, native: &'static [u8], facts: Facts) -> ! {
+/// Serves the broker until it hangs up. Never returns. `close` is called when the code is loaded and none of it has run:
+/// what this process needs to load it, it does not need any more.
+pub fn serve(channel: Channel, native: &'static [u8], facts: Facts, close: impl FnOnce() -> Result<(), String>) -> ! {
     report_panics(channel.number());
-    let store = match load(native, Imports::new(channel, facts)) {
+    let store = match load(native, Imports::new(channel, facts), close) {
         Ok(plugin) => plugin,
         Err((imports, message)) => {
             let _ = imports.channel().send(&message);
@@ -44,7 +47,11 @@ struct Plugin {
     instance: Option<Instance>,
 }
 
-fn load(native: &'static [u8], imports: Imports) -> Result<Plugin, (Imports, FromRunner)> {
+fn load(
+    native: &'static [u8],
+    imports: Imports,
+    close: impl FnOnce() -> Result<(), String>,
+) -> Result<Plugin, (Imports, FromRunner)> {
     let attempt = || -> Result<(Engine, Component), String> {
         let mut config = ocf_wasm_engine::configuration().map_err(|e| e.to_string())?;
         code::map_in_place(&mut config);
@@ -56,6 +63,9 @@ fn load(native: &'static [u8], imports: Imports) -> Result<Plugin, (Imports, Fro
         Ok(both) => both,
         Err(text) => return Err((imports, FromRunner::Panicked(format!("native code: {text}")))),
     };
+    if let Err(text) = close() {
+        return Err((imports, FromRunner::Panicked(format!("sandbox: {text}"))));
+    }
     let mut linker = Linker::<Imports>::new(&engine);
     if let Err(text) = imports::link(&mut linker, &engine, &component) {
         return Err((imports, FromRunner::Unfit(text)));
@@ -66,7 +76,8 @@ fn load(native: &'static [u8], imports: Imports) -> Result<Plugin, (Imports, Fro
     };
     let mut store = Store::new(&engine, imports);
     store.limiter(|imports| imports.limiter());
-    store.set_hostcall_fuel(imports::LIFTED_BYTES);
+    store.set_hostcall_fuel(limits::LIFTED_BYTES);
+    store.set_max_component_handles(limits::HANDLES);
     Ok(Plugin { store, pre, instance: None })
 }
 
@@ -169,8 +180,8 @@ fn report_panics(number: i32) {
     static NUMBER: OnceLock<i32> = OnceLock::new();
     let _ = NUMBER.set(number);
     std::panic::set_hook(Box::new(|info| {
-        if let Some(fd) = NUMBER.get().and_then(|number| crate::sys::fd::duplicate(*number).ok()) {
-            let _ = Channel::from_fd(fd).send(&FromRunner::Panicked(info.to_string()));
+        if let Some(number) = NUMBER.get() {
+            let _ = Channel::from_fd(crate::sys::fd::take(*number)).send(&FromRunner::Panicked(info.to_string()));
         }
         leave(ABANDONED);
     }));

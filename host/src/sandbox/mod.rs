@@ -1,5 +1,6 @@
 //! What processes of ours do to themselves before they run what is not ours. To be audited by reading downwards.
 
+pub mod calls;
 pub mod child;
 pub mod landlock;
 pub mod runner;

@@ -1,26 +1,79 @@
 //! What the runner does to itself before it looks at the plugin, in this order.
+//!
+//! In two steps: [`enter`] right after the fork, and [`close`] when the code is loaded and before any of it runs. What
+//! cannot be done ends the runner, but for Landlock, which not every kernel has: the rest does without it.
 
+use std::io;
+use std::time::Instant;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
+use super::calls::CALLS;
+use super::landlock::Domain;
+use super::seccomp::{Filter, Refusal};
 use crate::sys::user::User;
-use crate::sys::{fd, fork, user};
+use crate::sys::{fd, fork, memory, rights, user};
+
+/// What the runner is limited to by the kernel, behind the limits that the engine holds itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes that it may take beyond what it was forked with.
+    pub more_data_bytes: u64,
+    /// Bytes of its stack.
+    pub stack_bytes: u64,
+    /// When the host has answered in its place: it may compute until then, and a second.
+    pub until: Instant,
+}
 
 /// Turns a fresh child of the broker into a process that owns nothing but one end of the seam.
 ///
 /// # Errors
-/// If a step fails; the runner must not go on then.
-pub fn enter(channel: i32, identity: Option<&User>, broker: Pid) -> std::io::Result<()> {
+/// If a step fails, with its name; the runner must not go on then.
+pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds) -> Result<(), String> {
+    let step = |name: &'static str| move |error: io::Error| format!("{name}: {error}");
+    let data_bytes = memory::data_bytes().map_err(step("memory"))?;
     // 1. Nothing open but the seam: no record, no lock, no log.
     fd::close_all_but(channel);
     // 2. No right is ever gained by executing something.
-    nix::sys::prctl::set_no_new_privs()?;
-    // 3. A user that owns nothing, and with it no capabilities. In a namespace of one user there is nobody else.
-    if let Some(identity) = identity {
-        user::become_user(identity)?;
+    nix::sys::prctl::set_no_new_privs().map_err(|error| step("no_new_privs")(error.into()))?;
+    // 3. No file, no TCP, no abstract socket, no signal to anybody: as far as this kernel can refuse it.
+    if let Some(nothing) = Domain::nothing().map_err(step("landlock"))? {
+        nothing.enter().map_err(step("landlock"))?;
     }
-    // 4. Die with the broker; after the change of user, which clears it.
+    // 4. A user that owns nothing, and no capabilities. In a namespace of one user there is nobody else.
+    rights::bound_to_nothing().map_err(step("bounding set"))?;
+    if let Some(identity) = identity {
+        user::become_user(identity).map_err(step("user"))?;
+    }
+    rights::give_up().map_err(step("capabilities"))?;
+    // 5. Die with the broker; after the change of user, which clears it.
     fork::die_with(broker);
-    // 5. Nobody of that user may look inside or attach.
-    nix::sys::prctl::set_dumpable(false)?;
+    // 6. Nobody of that user may look inside or attach.
+    nix::sys::prctl::set_dumpable(false).map_err(|error| step("dumpable")(error.into()))?;
+    // 7. No process, no descriptor, no file, no core, no memory beyond what the plugin may have, no time beyond its own.
+    let seconds = bounds.until.saturating_duration_since(Instant::now()).as_secs() + 2;
+    for (resource, most) in [
+        (Resource::RLIMIT_NPROC, 0),
+        (Resource::RLIMIT_NOFILE, 0),
+        (Resource::RLIMIT_FSIZE, 0),
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_DATA, data_bytes + bounds.more_data_bytes),
+        (Resource::RLIMIT_STACK, bounds.stack_bytes),
+        (Resource::RLIMIT_CPU, seconds),
+    ] {
+        // What is nothing needs no look at what it was.
+        let hard = if most == 0 { 0 } else { getrlimit(resource).map_err(|error| step("limits")(error.into()))?.1 };
+        setrlimit(resource, most.min(hard), most.min(hard)).map_err(|error| step("limits")(error.into()))?;
+    }
     Ok(())
+}
+
+/// From here on only [`CALLS`]: the engine is made, the code is loaded, and none of it has run.
+///
+/// # Errors
+/// If the kernel has no filters; the runner must not go on then.
+pub fn close() -> Result<(), String> {
+    let filter = Filter::only(&CALLS, Refusal::Death)?;
+    filter.install().map_err(|error| format!("seccomp: {error}"))
 }

@@ -1,7 +1,8 @@
-//! Mapping native code.
+//! Mapping native code; how much memory there is.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 
 /// Maps a file privately and for ever, read-only, with its pages present.
 ///
@@ -29,4 +30,17 @@ pub fn make_executable(start: *const u8, length: usize) -> std::io::Result<()> {
     // to write and giving the right to execute invalidates no reference to it.
     let done = unsafe { libc::mprotect(start.cast_mut().cast(), length, libc::PROT_READ | libc::PROT_EXEC) };
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Returns the bytes that this process may write to and shares with nobody, stack included: what `RLIMIT_DATA` counts,
+/// rounded up.
+///
+/// # Errors
+/// If /proc is not there.
+pub fn data_bytes() -> std::io::Result<u64> {
+    let pages = super::small::read(Path::new("/proc/self/statm"))?;
+    let pages = pages.split(' ').nth(5).and_then(|pages| pages.parse::<u64>().ok());
+    // SAFETY: a constant in, a number out.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    pages.map(|pages| pages * page).ok_or_else(|| std::io::ErrorKind::InvalidData.into())
 }

@@ -15,6 +15,7 @@ pub mod landlock;
 pub mod memory;
 pub mod process;
 pub mod random;
+pub mod rights;
 pub mod small;
 pub mod trusted;
 pub mod user;

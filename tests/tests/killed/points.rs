@@ -30,7 +30,7 @@ pub(crate) struct Point {
 }
 
 /// System calls by which the broker speaks to others or changes something, as strace takes them.
-const TRACED: &str = "trace=/^(socketpair|recvfrom|sendmsg|open|rename|mkdir|rmdir|unlink|clone|fork|vfork|kill|\
+const TRACED: &str = "trace=/^(socketpair|recvfrom|sendto|open|rename|mkdir|rmdir|unlink|clone|fork|vfork|kill|\
                       pidfd_send_signal)";
 
 /// Finds the moments in what strace wrote of a whole action.
@@ -55,7 +55,7 @@ pub(crate) fn points(log: &str) -> Vec<Point> {
                 is_asked = !is_length && arguments.contains(" \"\\0");
                 is_asked.then_some(At::Call)
             }
-            "sendmsg" if is_of_way => std::mem::take(&mut is_asked).then_some(At::Answer),
+            "sendto" if is_of_way => std::mem::take(&mut is_asked).then_some(At::Answer),
             "open" | "openat" if !arguments.contains("O_WRONLY") && !arguments.contains("O_RDWR") => None,
             // Reading what another process said changes nothing, and not being told that a child ended neither.
             "recvfrom" => None,

@@ -108,7 +108,7 @@ pub(crate) const RULES: [Rule; 12] = [
                     // To end without flushing anything.
                     "crate::sys::exit::now",
                     // To tell the broker of a panic over the seam.
-                    "crate::sys::fd::duplicate",
+                    "crate::sys::fd::take",
                     // Code that is mapped already becomes executable.
                     "crate::sys::memory::make_executable",
                 ],

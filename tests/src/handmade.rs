@@ -1,0 +1,77 @@
+//! Plugins written by hand, as text: what a toolchain would not emit stands in the test.
+//!
+//! One begins as a plugin of which nothing ever runs, whose actions all succeed. A test gives it what it imports, what
+//! stands in its module, and what its `start` does.
+
+/// A plugin as text.
+#[derive(Clone, Debug, Default)]
+pub struct Handmade {
+    /// In the component, before its module: imports, further modules and their instances.
+    pub before: String,
+    /// What its module is instantiated with.
+    pub with: String,
+    /// In its module.
+    pub code: String,
+    /// What `start` does, before it succeeds.
+    pub start: String,
+}
+
+/// The types of the world, from which it takes those of its exports.
+const TYPES: &str = r#"
+    (import "ocf:agent/types@0.1.0" (instance $types
+        (type $error' (variant (case "denied" string) (case "unavailable" string) (case "invalid" string) (case "timed-out") (case "other" string)))
+        (export "error" (type (eq $error')))
+        (type $slot' (record (field "name" string) (field "value" string)))
+        (export "slot" (type (eq $slot')))
+        (type $health' (enum "running" "not-running" "promoted" "degraded" "degraded-promoted" "failed-promoted"))
+        (export "health" (type (eq $health')))
+        (type $kind' (enum "generic" "arguments" "unimplemented" "permission" "not-installed" "configuration"))
+        (export "failure-kind" (type $kind (eq $kind')))
+        (type $failure' (record (field "kind" $kind) (field "reason" string)))
+        (export "failure" (type (eq $failure')))))
+    (alias export $types "error" (type $error))
+    (alias export $types "slot" (type $slot))
+    (alias export $types "health" (type $health))
+    (alias export $types "failure" (type $failure))"#;
+
+/// The import of `log`, and `$log` as a function of the core: level, text, its length.
+pub const LOG: &str = r#"
+    (import "ocf:agent/log@0.1.0" (instance $logs
+        (type $level' (enum "debug" "info" "warning" "error"))
+        (export "level" (type $level (eq $level')))
+        (export "log" (func (param "level" $level) (param "text" string)))))
+    (core module $far (memory (export "memory") 32))
+    (core instance $far (instantiate $far))
+    (core func $log (canon lower (func $logs "log") (memory $far "memory")))"#;
+
+impl Handmade {
+    /// Its text, for an agent of this name.
+    pub fn text(&self, name: &str) -> String {
+        let Self { before, with, code, start } = self;
+        let timeouts = ["start", "stop", "monitor"].map(|action| format!(r#"\"{action}\":\"20s\""#)).join(",");
+        format!(
+            r#"(component {TYPES} {before}
+                (core module $code
+                    {code}
+                    (memory $own (export "memory") 1)
+                    ;; A result that is good, and the health that nothing runs.
+                    (data (memory $own) (i32.const 16) "\00\00\00\00\01")
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+                    (func (export "good") (result i32) i32.const 0)
+                    (func (export "health") (result i32) i32.const 16)
+                    (func (export "start") (result i32) {start} i32.const 0))
+                (core instance $code (instantiate $code {with}))
+                (alias core export $code "memory" (core memory $memory))
+                (type $done (result (error $failure)))
+                (type $seen (result $health (error $failure)))
+                (func $good (result $done) (canon lift (core func $code "good") (memory $memory)))
+                (func $start (result $done) (canon lift (core func $code "start") (memory $memory)))
+                (func $health (result $seen) (canon lift (core func $code "health") (memory $memory)))
+                (instance $all
+                    (export "validate" (func $good)) (export "start" (func $start))
+                    (export "stop" (func $good)) (export "monitor" (func $health)))
+                (export "ocf:agent/lifecycle@0.1.0" (instance $all))
+                (@custom "ocf:metadata" "{{\"agent\":{{\"name\":\"{name}\",\"version\":\"0.1.0\",\"short\":\"x\",\"long\":\"x\",\"interval\":\"10s\",\"timeouts\":{{{timeouts}}}}}}}"))"#
+        )
+    }
+}

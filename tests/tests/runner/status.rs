@@ -1,0 +1,83 @@
+//! What the kernel says of the runner.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use ocf_wasm_tests::host::{is_root, kill, until};
+use ocf_wasm_tests::source;
+
+use super::{AGENT, host, runner};
+
+/// What is compared. The number of its user differs from node to node, and is the same three more times.
+const LINES: [&str; 12] = [
+    "Uid",
+    "Gid",
+    "Groups",
+    "Threads",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "Seccomp_filters",
+];
+
+/// Limits as `/proc/PID/limits` calls them, but memory and time: those depend on the action.
+const LIMITS: [&str; 5] = ["Max file size", "Max core file size", "Max processes", "Max open files", "Max stack size"];
+
+/// What the kernel says of a process, as it stands in the golden file.
+fn told(pid: i32, user: u32) -> String {
+    let proc = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let mut text = String::new();
+    for line in proc("status").lines().filter(|line| LINES.iter().any(|name| line.starts_with(&format!("{name}:")))) {
+        let words: Vec<&str> =
+            line.split_whitespace().map(|w| if w == user.to_string() { "ocf-wasm" } else { w }).collect();
+        text.push_str(&format!("{}\n", words.join(" ")));
+    }
+    for line in proc("limits").lines().filter(|line| LIMITS.iter().any(|name| line.starts_with(name))) {
+        text.push_str(&format!("{}\n", line.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    let mut open: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|entry| fs::read_link(entry.unwrap().path()).unwrap().display().to_string())
+        .map(|to| to.split('[').next().unwrap().to_owned())
+        .collect();
+    open.sort();
+    text.push_str(&format!("descriptors: {}\n", open.join(" ")));
+    text.push_str(&format!(
+        "/proc/PID/fd belongs to {}\n",
+        Path::new(&format!("/proc/{pid}/fd")).metadata().unwrap().uid()
+    ));
+    text
+}
+
+#[test]
+fn while_a_plugin_sleeps() {
+    if !is_root() {
+        return;
+    }
+    let host = host();
+    let golden = source::checkout().join("tests/golden/runner.txt");
+    std::thread::scope(|scope| {
+        let action = host.action(AGENT, "start").instance("asleep").with("do", "sleep").with("in", "start");
+        let running = scope.spawn(move || action.timeout_ms(10_000).run());
+        let (pid, broker) = runner("asleep");
+        let is_asleep =
+            || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with("230 "));
+        until("it sleeps", || !cfg!(target_arch = "x86_64") || is_asleep());
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+        let uid: u32 = uid.split_whitespace().next().unwrap().parse().unwrap();
+        assert_ne!(uid, 0);
+        let told = told(pid, uid);
+        // The broker has ended the runner before it answers, or somebody else has ended the broker.
+        kill(broker, "-KILL");
+        until("nothing outlives the broker", || !ocf_wasm_tests::host::is_alive(pid));
+        let _ = running.join().unwrap();
+        let wanted = fs::read_to_string(&golden).unwrap_or_default();
+        assert_eq!(told, wanted, "what the kernel says of the runner is not what {} says", golden.display());
+    });
+}
