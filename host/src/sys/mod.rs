@@ -16,6 +16,7 @@ pub mod memory;
 pub mod process;
 pub mod random;
 pub mod rights;
+pub mod seccomp;
 pub mod small;
 pub mod trusted;
 pub mod user;
