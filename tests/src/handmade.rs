@@ -14,6 +14,8 @@ pub struct Handmade {
     pub code: String,
     /// What `start` does, before it succeeds.
     pub start: String,
+    /// What `monitor` does, before it says that something runs; nothing: it says that nothing runs.
+    pub monitor: String,
 }
 
 /// The types of the world, from which it takes those of its exports.
@@ -47,18 +49,19 @@ pub const LOG: &str = r#"
 impl Handmade {
     /// Its text, for an agent of this name.
     pub fn text(&self, name: &str) -> String {
-        let Self { before, with, code, start } = self;
+        let Self { before, with, code, start, monitor } = self;
+        let health = u8::from(monitor.is_empty());
         let timeouts = ["start", "stop", "monitor"].map(|action| format!(r#"\"{action}\":\"20s\""#)).join(",");
         format!(
             r#"(component {TYPES} {before}
                 (core module $code
                     {code}
                     (memory $own (export "memory") 1)
-                    ;; A result that is good, and the health that nothing runs.
-                    (data (memory $own) (i32.const 16) "\00\00\00\00\01")
+                    ;; A result that is good, with a health: running or not.
+                    (data (memory $own) (i32.const 16) "\00\00\00\00\0{health}")
                     (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
                     (func (export "good") (result i32) i32.const 0)
-                    (func (export "health") (result i32) i32.const 16)
+                    (func (export "health") (result i32) {monitor} i32.const 16)
                     (func (export "start") (result i32) {start} i32.const 0))
                 (core instance $code (instantiate $code {with}))
                 (alias core export $code "memory" (core memory $memory))

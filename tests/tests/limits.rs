@@ -123,6 +123,7 @@ fn what_one_call_takes_out_of_a_plugin_is_limited() {
         with: r#"(with "log" (instance (export "log" (func $log))))"#.to_owned(),
         code: r#"(import "log" "log" (func $log (param i32 i32 i32)))"#.to_owned(),
         start: format!("(call $log (i32.const 0) (i32.const 0) (i32.const {bytes}))"),
+        ..Handmade::default()
     };
     starts(&logs(1024 * 1024), WENT_ON);
     starts(&logs(1280 * 1024 + 1), "fuel");
@@ -143,6 +144,7 @@ fn what_one_call_takes_out_of_a_plugin_is_limited() {
         with: r#"(with "program" (instance (export "available" (func $available))))"#.to_owned(),
         code: r#"(import "program" "available" (func $available (param i32 i32 i32 i32 i32)))"#.to_owned(),
         start: "(call $available (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 512))".to_owned(),
+        ..Handmade::default()
     };
     starts(&slots, "fuel");
     // What an export returns is taken out as well: a reason as large as the memory.
@@ -166,6 +168,7 @@ fn resources_that_are_held_are_counted() {
                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
                    (br_if 0 (i32.lt_u (local.get $i) (i32.const {count}))))"
         ),
+        ..Handmade::default()
     };
     starts(&holding(1_024), WENT_ON);
     starts(&holding(1_025), "handle");

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use ocf_wasm_tests::handmade::{Handmade, LOG};
-use ocf_wasm_tests::host::{TestHost, finish, hostile, kill, variant_of};
+use ocf_wasm_tests::host::{TestHost, finish, kill, until, variant_of};
 use ocf_wasm_tests::source;
 
-use super::{AGENT, host, runner};
+use super::{AGENT, RESTART, SLEEP, host, is_in, runner, status};
 
 /// Rows that cannot be seen in use on any machine, and where they are.
 const ELSEWHERE: [(&str, &str); 1] =
@@ -77,41 +77,42 @@ fn each_row_is_needed_and_nothing_else_is() {
         "start",
         "sleep",
         Some(&|pid| {
-            let pause = || std::thread::sleep(std::time::Duration::from_millis(200));
-            pause();
+            until("it sleeps", || is_in(pid, SLEEP));
             kill(pid, "-STOP");
-            pause();
+            until("it is frozen", || status(pid).contains("\nState:\tt") || status(pid).contains("\nState:\tT"));
             kill(pid, "-CONT");
-            pause();
+            until("it sleeps on", || is_in(pid, RESTART));
+            // The engine's handler has to do with traps only, and takes itself away.
+            let handled = status(pid).lines().find(|line| line.starts_with("SigCgt")).unwrap().to_owned();
             kill(pid, "-SEGV");
-            pause();
+            until("the handler is gone", || !status(pid).contains(&handled));
             kill(pid, "-SEGV");
         }),
     ));
-    // The largest value that may be said.
+    // The largest value that may be said; then the tool lets two versions that say it monitor what runs, with another C
+    // library and another allocator.
+    let say = "(call $log (i32.const 0) (i32.const 0) (i32.const 1048576))";
     let large = Handmade {
         before: LOG.to_owned(),
         with: r#"(with "log" (instance (export "log" (func $log))))"#.to_owned(),
         code: r#"(import "log" "log" (func $log (param i32 i32 i32)))"#.to_owned(),
-        start: "(call $log (i32.const 0) (i32.const 0) (i32.const 1048576))".repeat(3),
+        monitor: say.to_owned(),
+        ..Handmade::default()
     };
     let path = host.path().join("large.wasm");
     fs::write(&path, wat::parse_str(large.text("test/large")).unwrap()).unwrap();
     host.policy("test/large", "format = 1\n");
     host.add(&path, &[]);
     found.extend(does(&host, "test/large", "start", "large", None));
-    // The tool lets two versions monitor what runs, with another C library and another allocator.
-    let _ = host.action(AGENT, "start").instance("runs").is(0);
     let log = host.path().join("strace-install");
-    let variant = variant_of(&hostile(), b'2', host.path());
     let mut install = std::process::Command::new("strace");
     install.args(["-f", "-o", log.to_str().unwrap()]);
+    let variant = variant_of(&path, b'2', host.path());
     let tool = host.tool(&["install", "--allow-unsigned", variant.to_str().unwrap()]);
     install.arg(tool.get_program()).args(tool.get_args());
     let ran = finish(&mut install);
-    assert!(ran.code == 0 && ran.stdout.contains("runs"), "{ran:#?}");
+    assert!(ran.code == 0 && ran.stdout.contains("large"), "{ran:#?}");
     found.extend(asked(&fs::read_to_string(log).unwrap()));
-    let _ = host.action(AGENT, "stop").instance("runs").is(0);
 
     let rows = rows();
     assert!(rows.contains("recvfrom"), "the list was not found");

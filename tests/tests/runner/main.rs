@@ -6,6 +6,8 @@
 mod calls;
 mod status;
 
+use std::fs;
+
 use ocf_wasm_tests::host::{TestHost, hostile, until};
 use ocf_wasm_tests::processes;
 
@@ -40,4 +42,23 @@ fn runner(instance: &str) -> (i32, i32) {
         found.is_some()
     });
     found.unwrap()
+}
+
+/// Numbers of `clock_nanosleep` and `restart_syscall`.
+#[cfg(target_arch = "x86_64")]
+const SLEEP: u32 = 230;
+#[cfg(target_arch = "x86_64")]
+const RESTART: u32 = 219;
+#[cfg(target_arch = "aarch64")]
+const SLEEP: u32 = 115;
+#[cfg(target_arch = "aarch64")]
+const RESTART: u32 = 128;
+
+/// Whether a process waits in a system call.
+fn is_in(pid: i32, number: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with(&format!("{number} ")))
+}
+
+fn status(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use ocf_wasm_tests::host::{is_root, kill, until};
 use ocf_wasm_tests::source;
 
-use super::{AGENT, host, runner};
+use super::{AGENT, SLEEP, host, is_in, runner, status};
 
 /// What is compared. The number of its user differs from node to node, and is the same three more times.
 const LINES: [&str; 11] = [
@@ -64,10 +64,8 @@ fn while_a_plugin_sleeps() {
         let action = host.action(AGENT, "start").instance("asleep").with("do", "sleep").with("in", "start");
         let running = scope.spawn(move || action.timeout_ms(10_000).run());
         let (pid, broker) = runner("asleep");
-        let is_asleep =
-            || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with("230 "));
-        until("it sleeps", || !cfg!(target_arch = "x86_64") || is_asleep());
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        until("it sleeps", || is_in(pid, SLEEP));
+        let status = status(pid);
         let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
         let uid: u32 = uid.split_whitespace().next().unwrap().parse().unwrap();
         assert_ne!(uid, 0);
