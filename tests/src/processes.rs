@@ -71,12 +71,19 @@ fn field(pid: i32, place: usize) -> Option<i32> {
 
 fn has(pid: i32, file: &str, word: &str) -> bool {
     let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    // While a process becomes another program, it has neither arguments nor an environment: that is no answer.
     let limit = Instant::now() + BETWEEN_PROGRAMS;
-    while read("cmdline").is_empty() && is_of_a_program(pid) && Instant::now() < limit {
+    loop {
+        let (before, text, after) = (read("cmdline"), read(file), read("cmdline"));
+        if text.split(|byte| *byte == 0).any(|found| found == word.as_bytes()) {
+            return true;
+        }
+        // While a process becomes another program, it has neither arguments nor an environment: that is no answer.
+        let between = before.is_empty() || after.is_empty() || before != after;
+        if !between || !is_of_a_program(pid) || Instant::now() >= limit {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
-    read(file).split(|byte| *byte == 0).any(|found| found == word.as_bytes())
 }
 
 /// Whether it lives and is no thread of the kernel, which never has arguments.
@@ -93,7 +100,7 @@ mod tests {
     fn a_process_is_seen_while_it_becomes_another_program() {
         for _ in 0..50 {
             let mut child =
-                Command::new("/bin/sh").args(["-c", "exec /bin/sleep 0.1"]).env("MARK", "between").spawn().unwrap();
+                Command::new("/bin/sh").args(["-c", "exec /bin/sleep 10"]).env("MARK", "between").spawn().unwrap();
             let pid = child.id().cast_signed();
             let seen = (0..200).filter(|_| has_variable(pid, "MARK=between")).count();
             child.kill().unwrap();
