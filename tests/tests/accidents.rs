@@ -44,6 +44,29 @@ impl Server {
     }
 }
 
+/// What a cluster does that comes up: all of its resources at once, on a node that has recorded nothing in this boot.
+#[test]
+fn many_first_starts_at_once_lose_nothing() {
+    const INSTANCES: usize = 8;
+    let host = TestHost::with(&["dummy"]);
+    let root = host.path();
+    for round in 0..12 {
+        // As after a boot.
+        fs::remove_dir_all(root.join("run/ocf-wasm")).ok();
+        for file in [".begun", ".lost"] {
+            fs::remove_file(root.join("run").join(file)).ok();
+        }
+        fs::remove_file(root.join("lib/boot")).ok();
+        let names: Vec<String> = (0..INSTANCES).map(|number| format!("d{number}")).collect();
+        std::thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| host.action("ocf-wasm/dummy", "start").instance(name).is(0));
+            }
+        });
+        assert!(!root.join("run/.lost").exists(), "round {round}");
+    }
+}
+
 #[test]
 fn a_record_that_is_gone_is_not_a_stop() {
     let server = Server::running();

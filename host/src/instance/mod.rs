@@ -66,23 +66,23 @@ impl Directory {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        if is_begun_and_gone() {
+            std::fs::write(LOST, "")?;
+        }
+        // In this order: who finds the second and then not the first knows that the first was lost.
         if !Path::new(BEGUN).exists() {
-            let now = boot::identity();
-            if std::fs::read_to_string(MARKER).is_ok_and(|then| then == now) {
-                std::fs::write(LOST, "")?;
-            } else {
-                // If it cannot be written, a loss would go unnoticed; that is no reason not to start.
-                let _ = std::fs::write(MARKER, now);
-            }
             std::fs::write(BEGUN, "")?;
+        }
+        if !is_of_this_boot() {
+            // If it cannot be written, a loss would go unnoticed; that is no reason not to start.
+            let _ = std::fs::write(MARKER, boot::identity());
         }
         Ok(())
     }
 
     /// Whether records of this boot may have been lost, so that "no record" proves nothing.
     pub fn evidence_was_lost() -> bool {
-        Path::new(LOST).exists()
-            || !Path::new(BEGUN).exists() && std::fs::read_to_string(MARKER).is_ok_and(|then| then == boot::identity())
+        Path::new(LOST).exists() || is_begun_and_gone()
     }
 
     /// Reads the record.
@@ -118,6 +118,17 @@ impl Directory {
     pub fn report_path(&self, label: &str) -> PathBuf {
         self.path.join(format!("{label}.{REPORT_EXTENSION}"))
     }
+}
+
+/// Whether records of this boot were made, and [`BEGUN`] is not there. Others make their first at the same time, so it
+/// is looked for once more after what is written behind it.
+fn is_begun_and_gone() -> bool {
+    let is_gone = || !Path::new(BEGUN).exists();
+    is_gone() && is_of_this_boot() && is_gone()
+}
+
+fn is_of_this_boot() -> bool {
+    std::fs::read_to_string(MARKER).is_ok_and(|then| then == boot::identity())
 }
 
 /// What the name of a keeper's report ends with.
