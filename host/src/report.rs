@@ -61,7 +61,7 @@ impl Log {
         self.line(Level::Debug, text);
     }
 
-    /// The line of the audit, where the log goes; in the log of the system among what concerns its security.
+    /// A line of the audit, where a log is kept; in the log of the system among what concerns its security.
     pub fn audit(&self, text: &str) {
         let text = one_line(text, LINE_BYTES);
         if self.target.facility.is_some() {

@@ -25,7 +25,7 @@ fn logged(host: &TestHost, agent: &str, action: &str, more: &[(&str, &str)], cod
     let text = fs::read_to_string(&log).unwrap();
     fs::remove_file(&log).unwrap();
     let (mut audits, others): (Vec<_>, Vec<_>) =
-        text.lines().map(str::to_owned).partition(|line| line.contains(": AUDIT: "));
+        text.lines().map(str::to_owned).partition(|line| line.contains(": AUDIT: agent="));
     assert!(audits.len() == 1 && text.trim_end().ends_with(&audits[0]), "{action}: {text}");
     Logged { audit: audits.remove(0), others }
 }
@@ -78,7 +78,7 @@ fn i1_a_denial_is_told_once_with_its_grant_and_counted_always() {
     let Logged { audit, others } = logged(&host, "ocf-wasm/sample-tcp-server", "start", &[], 4);
     let denials: Vec<&String> = others.iter().filter(|line| line.contains("denied: ")).collect();
     assert_eq!(denials.len(), 1, "{others:#?}");
-    let grant = "WARNING: denied: program greeter: not granted; granted by [program.greeter] in the policy";
+    let grant = "AUDIT: denied: program greeter: not granted; granted by [program.greeter] in the policy";
     assert!(denials[0].ends_with(grant), "{denials:?}");
     // Asked before the start, and by it.
     assert!(word(&audit, "denied").parse::<u32>().unwrap() >= 2, "{audit}");

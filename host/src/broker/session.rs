@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
         if self.broker.used.denial(text) {
             let section = text.strip_suffix(": not granted").and_then(|what| what.split_once(' '));
             let grant = section.map(|(kind, label)| format!("; granted by [{kind}.{label}] in the policy"));
-            self.broker.log.warning(&format!("denied: {text}{}", grant.unwrap_or_default()));
+            self.broker.log.audit(&format!("denied: {text}{}", grant.unwrap_or_default()));
         }
     }
 
