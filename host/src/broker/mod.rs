@@ -320,36 +320,51 @@ impl program::Host for Broker<'_> {
 }
 
 impl Broker<'_> {
+    #[cold]
+    #[inline(never)]
     fn path(&mut self, what: &str, label: &str, name: &str, access: Access) -> Answer<paths::Permit> {
         self.count(what, access == Access::Write)?;
         paths::permit(&self.policy, label, name, access, self.values())
     }
 }
 
+/// Cold, as `endpoint` is: most monitors ask for no file, and pay for each page of code that lies between what they ask for.
 impl path::Host for Broker<'_> {
+    #[cold]
+    #[inline(never)]
     fn stat(&mut self, label: String, name: String) -> Answer<Option<path::Facts>> {
         self.path("path.stat", &label, &name, Access::Read)?.stat()
     }
 
+    #[cold]
+    #[inline(never)]
     fn read(&mut self, label: String, name: String, offset: u64, limit: u32) -> Answer<Option<Vec<u8>>> {
         self.path("path.read", &label, &name, Access::Read)?.read(offset, limit, &mut self.path_bytes)
     }
 
+    #[cold]
+    #[inline(never)]
     fn write(&mut self, label: String, name: String, content: Vec<u8>, mode: u16) -> Answer<()> {
         let permit = self.path("path.write", &label, &name, Access::Write)?;
         self.leave_the_tracks()?;
         permit.write(&content, mode, &mut self.path_bytes)
     }
 
+    #[cold]
+    #[inline(never)]
     fn remove(&mut self, label: String, name: String) -> Answer<bool> {
         // What is gone leaves nothing that a stop would have to end.
         self.path("path.remove", &label, &name, Access::Write)?.remove()
     }
 
+    #[cold]
+    #[inline(never)]
     fn list(&mut self, label: String, name: String) -> Answer<Option<Vec<path::Entry>>> {
         self.path("path.list", &label, &name, Access::Read)?.list()
     }
 
+    #[cold]
+    #[inline(never)]
     fn make_directory(&mut self, label: String, name: String, mode: u16) -> Answer<bool> {
         let permit = self.path("path.make-directory", &label, &name, Access::Write)?;
         self.leave_the_tracks()?;

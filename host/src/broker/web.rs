@@ -18,6 +18,8 @@ pub(super) struct Asked {
 }
 
 impl Broker<'_> {
+    #[cold]
+    #[inline(never)]
     fn endpoint(&mut self, what: &str, changes: bool, label: &str, slots: &[Slot]) -> Answer<endpoints::Permit> {
         self.asked.web = None;
         self.count(what, changes)?;
@@ -39,11 +41,16 @@ impl Broker<'_> {
     }
 }
 
+/// Cold, as `path` is: what most actions do not ask for is kept off the pages that they touch.
 impl endpoint::Host for Broker<'_> {
+    #[cold]
+    #[inline(never)]
     fn connect(&mut self, label: String, slots: Vec<Slot>) -> Answer<Reach> {
         self.endpoint("endpoint.connect", false, &label, &slots)?.connect()
     }
 
+    #[cold]
+    #[inline(never)]
     fn exchange(
         &mut self,
         label: String,
@@ -61,10 +68,14 @@ impl endpoint::Host for Broker<'_> {
         permit.exchange(&send, &until)
     }
 
+    #[cold]
+    #[inline(never)]
     fn listening(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
         self.endpoint("endpoint.listening", false, &label, &slots)?.listening()
     }
 
+    #[cold]
+    #[inline(never)]
     fn http(&mut self, label: String, _: Vec<Slot>, _: HttpRequest) -> Answer<HttpResponse> {
         // No message asks for this: the runner asks for the two halves below.
         Err(Error::Invalid(format!("endpoint {label}: http is answered by the runner")))
@@ -72,6 +83,8 @@ impl endpoint::Host for Broker<'_> {
 }
 
 impl Web for Broker<'_> {
+    #[cold]
+    #[inline(never)]
     fn web_send(&mut self, label: String, slots: Vec<Slot>, request: HttpRequest) -> Answer<Sent> {
         let changes = !endpoints::only_looks(&request.method);
         let permit = self.endpoint("endpoint.http with this method", changes, &label, &slots)?;
@@ -87,6 +100,8 @@ impl Web for Broker<'_> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn web_receive(&mut self) -> Answer<Piece> {
         self.count("endpoint.http", false)?;
         let nothing = || Error::Invalid("endpoint.http: nothing was asked".to_owned());
@@ -97,6 +112,8 @@ impl Web for Broker<'_> {
         Ok(piece)
     }
 
+    #[cold]
+    #[inline(never)]
     fn web_end(&mut self, _: HttpResponse) -> Answer<()> {
         // What the runner understood is for who watches; nothing here depends on it.
         self.asked.web = None;

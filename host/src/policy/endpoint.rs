@@ -102,6 +102,8 @@ pub struct Port {
 }
 
 /// Reads one section.
+#[cold]
+#[inline(never)]
 pub(super) fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
     let mut places = Vec::new();
     places.extend(at.optional("tcp", |value| port(value).map(Place::Tcp))?);
@@ -118,12 +120,16 @@ pub(super) fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn port(value: &Value<'_, '_>) -> Read<Port> {
     value.table(&key::PORT_AT, |at| {
         Ok(Port { host: at.required("host", template::address)?, port: at.required("port", template::port)? })
     })
 }
 
+#[cold]
+#[inline(never)]
 fn unix(value: &Value<'_, '_>) -> Read<Place> {
     value.table(&key::UNIX, |at| {
         let path = at.required("path", template::socket)?;
@@ -131,6 +137,8 @@ fn unix(value: &Value<'_, '_>) -> Read<Place> {
     })
 }
 
+#[cold]
+#[inline(never)]
 fn http(at: &Reader<'_, '_>, value: &Value<'_, '_>) -> Read<Http> {
     let names = at.optional("names", names)?.unwrap_or_default();
     let url = template::url(value)?;

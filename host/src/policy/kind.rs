@@ -286,6 +286,8 @@ fn length(value: &Value<'_, '_>, keys: &'static Table, default: usize) -> Read<u
     Ok(max.and_then(|n| usize::try_from(n).ok()).unwrap_or(default))
 }
 
+#[cold]
+#[inline(never)]
 fn url_rule(value: &Value<'_, '_>) -> Read<Kind> {
     value.table(&key::URL, |at| {
         let mut rule = UrlRule { networks: Vec::new(), names: Vec::new(), ports: Vec::new(), path: None };

@@ -85,6 +85,8 @@ pub enum Access {
 }
 
 /// Says why a directory is given to no plugin with this access, whatever a policy says.
+#[cold]
+#[inline(never)]
 pub fn refused(directory: &Path, access: Access, programs: &BTreeMap<String, Program>) -> Option<String> {
     let meets = |place: &&&str| directory.starts_with(place) || Path::new(place).starts_with(directory);
     let shown = directory.display();
@@ -105,6 +107,8 @@ pub fn refused(directory: &Path, access: Access, programs: &BTreeMap<String, Pro
 }
 
 /// Reads one section. The programs of the file were read before.
+#[cold]
+#[inline(never)]
 pub(super) fn path(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) -> Read<PathGrant> {
     let access = at.required("access", |value| match value.string()? {
         "read" => Ok(Access::Read),

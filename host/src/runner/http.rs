@@ -18,6 +18,8 @@ const BODY_BYTES: usize = 64 * 1024;
 
 impl Imports {
     /// One request and its answer.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn http(&mut self, label: String, slots: Vec<Slot>, request: HttpRequest) -> Answer<HttpResponse> {
         let is_head = request.method == "HEAD";
         let sent: Sent = self.ask(Call::WebSend { label, slots, request })?;
