@@ -91,6 +91,12 @@ pub fn table() -> BTreeMap<i32, Entry> {
         .collect()
 }
 
+/// Whether this thread has children that nobody has buried. True as well where that cannot be known.
+#[cfg(feature = "tool")]
+pub fn has_children() -> bool {
+    std::fs::read_to_string("/proc/thread-self/children").map_or(true, |list| !list.trim().is_empty())
+}
+
 /// Makes this process the one that orphans below it fall to.
 pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
@@ -100,4 +106,26 @@ pub fn adopt_orphans() {
 pub fn ticks_per_second() -> u64 {
     // SAFETY: a constant in, a number out.
     u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
+}
+
+#[cfg(all(test, feature = "tool"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_counts_until_it_is_buried() {
+        // A thread of its own: others make children as well.
+        let seen = std::thread::spawn(|| {
+            let before = has_children();
+            let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+            let pid = child.id().cast_signed();
+            while entry(pid).is_some_and(|entry| !entry.is_zombie) {
+                std::thread::yield_now();
+            }
+            let dead = has_children();
+            child.wait().unwrap();
+            (before, dead, has_children())
+        });
+        assert_eq!(seen.join().unwrap(), (false, true, false));
+    }
 }

@@ -11,7 +11,7 @@ use crate::ocf::Action;
 use crate::ocf::description::Kind;
 use crate::ocf::outcome::Exit::{Arguments, Generic, NotConfigured, NotInstalled, NotRunning, Success, Unimplemented};
 
-pub(super) const CHECKS: [Check; 12] = [
+pub(super) static CHECKS: [Check; 12] = [
     Check {
         name: "caller-executor",
         what: "a whole life under Pacemaker's executor",

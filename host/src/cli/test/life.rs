@@ -12,7 +12,7 @@ use crate::sys::process::ProcessId;
 /// Checks without which nothing else is worth a try, in the order in which they run.
 pub(super) const BASICS: [&str; 4] = ["probe-before-start", "stop-before-start", "start", "stop"];
 
-pub(super) const CHECKS: [Check; 17] = [
+pub(super) static CHECKS: [Check; 17] = [
     Check {
         name: "probe-before-start",
         what: "a probe before anything says 7",

@@ -13,7 +13,7 @@ use crate::ocf::description::Kind;
 use crate::ocf::outcome::Exit::{Success, Unimplemented};
 use crate::ocf::parameter::{boolean, duration_ms, size_bytes};
 
-pub(super) const CHECKS: [Check; 8] = [
+pub(super) static CHECKS: [Check; 8] = [
     Check {
         name: "meta-data-as-nobody",
         what: "meta-data is printed for a user without rights and with an empty environment",

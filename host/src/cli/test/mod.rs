@@ -52,8 +52,9 @@ pub(super) struct Arguments {
     /// What a reload changes; the first reloadable parameter if not given
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     reload: Option<(String, String)>,
-    /// Run this check, and not the others
-    #[arg(long, value_name = "CHECK", value_parser = clap::builder::PossibleValuesParser::new(checks().map(|c| c.name)), hide_possible_values = true)]
+    /// Run this check, or this family of checks, and not the others: metadata, lifecycle, failures, roles, callers,
+    /// every-call
+    #[arg(long, value_name = "CHECK", value_parser = clap::builder::PossibleValuesParser::new(names()), hide_possible_values = true)]
     only: Vec<String>,
     /// Write the results for a build server
     #[arg(long, value_name = "FILE")]
@@ -92,15 +93,23 @@ enum Not {
     Skipped(String),
 }
 
-/// All checks in the order in which they run: first what all others need, last what holds for all calls.
+/// All checks by family, in the order in which they run: first what all others need, last what holds for all calls.
+static FAMILIES: [(&str, &[Check]); 6] = [
+    ("metadata", &meta::CHECKS),
+    ("lifecycle", &life::CHECKS),
+    ("failures", &failing::CHECKS),
+    ("roles", &roles::CHECKS),
+    ("callers", &callers::CHECKS),
+    ("every-call", &standing::CHECKS),
+];
+
 fn checks() -> impl Iterator<Item = &'static Check> {
-    let meta: &'static [Check] = &meta::CHECKS;
-    meta.iter()
-        .chain(&life::CHECKS)
-        .chain(&failing::CHECKS)
-        .chain(&roles::CHECKS)
-        .chain(&callers::CHECKS)
-        .chain(&standing::CHECKS)
+    FAMILIES.iter().flat_map(|(_, checks)| checks.iter())
+}
+
+/// The words that `--only` takes.
+fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|(family, _)| *family).chain(checks().map(|check| check.name))
 }
 
 impl Arguments {
@@ -148,9 +157,9 @@ impl Drop for Scratch {
 
 pub(super) fn list(format: Format) -> Result<ExitCode> {
     if format == Format::Json {
-        let all: Vec<_> = checks()
-            .map(|c| serde_json::json!({ "name": c.name, "what": c.what, "source": c.source, "advice": c.advice }))
-            .collect();
+        let told = |family: &'static str, c: &'static Check| serde_json::json!({ "name": c.name, "family": family, "what": c.what, "source": c.source, "advice": c.advice });
+        let all = FAMILIES.iter().flat_map(|(family, checks)| checks.iter().map(|check| told(family, check)));
+        let all: Vec<_> = all.collect();
         super::json(&serde_json::json!({ "checks": all }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -200,8 +209,11 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     node.refused.clone_from(&arguments.refuse);
     node.reload.clone_from(&arguments.reload);
     let mut report = report::Report::new(agent.to_string(), component, format == Format::Text);
-    let wanted = |check: &&Check| arguments.only.is_empty() || arguments.only.iter().any(|name| name == check.name);
-    for check in checks().filter(wanted) {
+    let is_wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let wanted = FAMILIES
+        .iter()
+        .flat_map(|(family, checks)| checks.iter().filter(move |check| is_wanted(family) || is_wanted(check.name)));
+    for check in wanted {
         not_interrupted()?;
         let since = Instant::now();
         check.name.clone_into(&mut node.instance);
@@ -251,6 +263,7 @@ mod tests {
                 assert!(text.len() > 10 && !text.ends_with('.') && !text.contains("  "), "{}: {text:?}", check.name);
             }
         }
+        assert!(FAMILIES.iter().all(|(family, _)| names.insert(family)), "a check is called as a family");
         for basic in life::BASICS {
             assert!(names.contains(basic), "{basic} is no check");
         }

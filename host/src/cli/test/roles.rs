@@ -7,7 +7,7 @@ use super::{Check, Finding, Not, edit};
 use crate::ocf::Action;
 use crate::ocf::outcome::Exit::{Degraded, DegradedPromoted, FailedPromoted, Generic, NotRunning, Promoted, Success};
 
-pub(super) const CHECKS: [Check; 11] = [
+pub(super) static CHECKS: [Check; 11] = [
     Check {
         name: "promote",
         what: "a promote says 0, and monitor and probe then say 8",

@@ -28,7 +28,7 @@ pub(super) struct Standing {
     used: BTreeSet<(String, String)>,
 }
 
-pub(super) const CHECKS: [Check; 10] = [
+pub(super) static CHECKS: [Check; 10] = [
     Check {
         name: "exit-status",
         what: "every action ends with a status of the standard that this action may have",

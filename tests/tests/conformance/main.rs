@@ -1,16 +1,20 @@
 //! `ocf-wasm test`: what it says of plugins that are right, and which check finds which mistake. Each mistake is found
-//! by the checks of its row, and nothing else fails: a check that cried at everything would find nothing.
+//! by the checks of its row, and nothing else fails of what is run: a check that cried at everything would find nothing.
+//! All checks are run where a mistake may show anywhere, and for what is right; for a mistake in the plugin those of the
+//! families that its row names.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::collections::BTreeSet;
+mod mistakes;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use ocf_wasm_tests::command::finish_within;
@@ -19,113 +23,13 @@ use ocf_wasm_tests::processes;
 use ocf_wasm_tests::source::checkout;
 use serde_json::Value;
 
+use mistakes::Mistake::{self, Host, Plugin, Policy, Words};
+use mistakes::{FOUND_BY, UNSEEN};
+
 /// No run takes longer.
 const LONG: Duration = Duration::from_mins(4);
 /// Runs at the same time: they wait more than they compute.
 const AT_A_TIME: usize = 5;
-
-/// Where a mistake is made.
-#[derive(Clone, Copy, Debug)]
-enum Mistake {
-    /// In the plugin: the value of its parameter.
-    Plugin(&'static str),
-    /// In what the component says of itself: this, in place of that, of the same length.
-    Words(&'static str, &'static str),
-    /// In the policy: this is taken out of it.
-    Policy(&'static str),
-    /// In the host: shell that runs before the agent, which is `real`.
-    Host(&'static str),
-}
-use Mistake::{Host, Plugin, Policy, Words};
-
-/// Which checks find what.
-const FOUND_BY: [(Mistake, &[&str]); 64] = [
-    (Plugin("monitor-always-running"), &["probe-before-start", "monitor-before-start", "stop-before-start"]),
-    (Plugin("monitor-writes"), &["probe-before-start", "monitor-before-start", "stop-before-start", "start"]),
-    (Plugin("monitor-by-notebook"), &["daemon-killed", "daemon-half-killed", "probe-after-kill", "promoted-killed"]),
-    (Plugin("monitor-deep-fails"), &["monitor-levels"]),
-    (Plugin("monitor-chats"), &["log-quiet"]),
-    (
-        Plugin("probe-is-blind"),
-        &["probe-started", "promote", "caller-crm-resource", "caller-drbd-reactor", "caller-by-hand"],
-    ),
-    (Plugin("probe-hides-role"), &["promote"]),
-    (Plugin("probe-needs-label"), &["probe-denied", "without-programs"]),
-    (Plugin("dead-is-silent"), &["reason-words"]),
-    (Plugin("dead-in-lines"), &["reason-words"]),
-    (Plugin("dead-at-length"), &["reason-words"]),
-    (Plugin("dead-is-configuration"), &["daemon-killed", "daemon-half-killed", "promoted-killed"]),
-    (Plugin("dead-panics"), &["probe-after-kill"]),
-    (Plugin("remains-is-stopped"), &["daemon-half-killed"]),
-    (Plugin("remains-is-running"), &["daemon-half-killed"]),
-    (Plugin("start-does-nothing"), &["start"]),
-    (
-        Plugin("start-needs-node"),
-        &["caller-crm-resource", "caller-ocf-tester", "caller-drbd-reactor", "caller-by-hand"],
-    ),
-    (Plugin("start-floods"), &["log-quiet"]),
-    (Plugin("start-locks"), &["start-after-stop", "daemon-killed", "migrate"]),
-    (Plugin("start-takes-nonsense"), &["values-refused"]),
-    (Plugin("denial-is-configuration"), &["start-denied"]),
-    (Plugin("denial-is-nameless"), &["start-denied"]),
-    (Plugin("clone-is-confused"), &["caller-clone"]),
-    (Plugin("stop-fails-when-stopped"), &["stop-before-start"]),
-    (Plugin("stop-fails"), &["stop"]),
-    (Plugin("stop-is-the-hosts"), &["stop-by-plugin"]),
-    (Plugin("stop-needs-demoted"), &["stop-promoted"]),
-    (Plugin("promote-does-nothing"), &["promote"]),
-    (Plugin("promote-is-missing"), &["promote"]),
-    (Plugin("demote-loses-daemon"), &["demote"]),
-    (Plugin("demote-restarts"), &["demote-keeps-running"]),
-    (Plugin("notify-fails"), &["notify"]),
-    (Plugin("notify-panics"), &["notify"]),
-    (Plugin("notify-is-slow"), &["time-to-spare"]),
-    (Plugin("migrate-by-notebook"), &["migrate"]),
-    (Plugin("migrate-from-does-nothing"), &["migrate"]),
-    (Plugin("reload-restarts"), &["reload"]),
-    (Plugin("reload-fails"), &["reload"]),
-    (Plugin("validate-takes-nonsense"), &["values-refused"]),
-    (Plugin("validate-refuses-all"), &["validate"]),
-    (Plugin("validate-must-look"), &["validate"]),
-    (Plugin("text-is-sliced"), &["strange-values"]),
-    (Plugin("empty-panics"), &["empty-values"]),
-    (Plugin("label-is-idle"), &["labels-used"]),
-    (Plugin("label-is-undeclared"), &["labels-declared"]),
-    (Words(r#""default":"false""#, r#""default":"FALSE""#), &["defaults"]),
-    (Words(r#""interval":"10s""#, r#""interval":"9ms""#), &["times"]),
-    (Policy("[program.command]"), &["policy-as-requested", "validate", "start"]),
-    // A cluster's view of a host that is not what it should be.
-    (Host("[ $1 = monitor ] && echo well"), &["standard-output"]),
-    (Host("[ $1 = promote ] && echo ocf-exit-reason:well >&2"), &["exit-reason"]),
-    (Host("[ $1 = notify ] && exit 42"), &["notify", "exit-status"]),
-    (Host("[ $1 = notify ] && exit 3"), &["notify", "unexported", "exit-reason"]),
-    (Host("[ $1 = reload-agent ] && { setsid sleep 1003 & }"), &["processes-left"]),
-    (Host("[ $1 = monitor ] && [ \"$OCF_RESKEY_CRM_meta_timeout\" = 1000 ] && sleep 1.1"), &["one-second", "in-time"]),
-    (Host("[ $1 = reload-agent ] && sleep 8"), &["reload", "in-time"]),
-    (Host("[ $1 = meta-data ] && [ $UID != 0 ] && exit 5"), &["meta-data-as-nobody", "exit-reason"]),
-    (Host("[ $1 = meta-data ] && { real; echo \"<!-- $$ -->\"; exit 0; }"), &["meta-data-same-bytes"]),
-    (Host("[ $1 = meta-data ] && { real | grep -v '</actions>'; exit 0; }"), &["meta-data-well-formed", "unexported"]),
-    (
-        Host("case \"$1\" in start|stop|monitor|*-*|*mote|no*|mig*|meth*) ;; *) exit 2;; esac"),
-        &["unknown-action", "garbage-arguments", "exit-reason"],
-    ),
-    (Host("[ \"${OCF_RESKEY_CRM_meta_clone-}\" = first ] && exit 1"), &["garbage-environment", "exit-reason"]),
-    (Host("[ $1 = validate-all ] && [ -z \"$OCF_RESOURCE_INSTANCE\" ] && exit 6"), &["caller-crmsh", "exit-reason"]),
-    (
-        Host("[ $1 = stop ] && [ -z \"$OCF_RESKEY_target\" ] && exit 1"),
-        &["stop-without-parameters", "required-parameters", "exit-reason"],
-    ),
-    (
-        Host("[ $1 = monitor ] && mkdir -p /run/ocf-wasm/test/broken/$OCF_RESOURCE_INSTANCE"),
-        &["looking-changes-nothing"],
-    ),
-    (
-        Host(
-            "[ $1 = stop ] && { real; s=$?; touch /run/ocf-wasm/test/broken/$OCF_RESOURCE_INSTANCE/x 2>/dev/null; exit $s; }",
-        ),
-        &["stop-leaves-nothing"],
-    ),
-];
 
 /// What grants the broken plugin what it asks for. Its daemon has a child, and ends with it.
 const POLICY: &str = r#"format = 1
@@ -175,10 +79,12 @@ impl Room {
         Self { host, component }
     }
 
-    fn test(&self, fault: &str) -> Ran {
+    /// Runs these checks and families of checks; all if none is named.
+    fn test(&self, fault: &str, only: &BTreeSet<String>) -> Ran {
         let fault = format!("fault={fault}");
         let mut command = self.host.tool(&["-o", "json", "test", self.component.to_str().unwrap(), "-p", "target=x"]);
         command.args(["-p", "same=false", "--refuse", "target=nonsense", "-p", &fault]);
+        command.args(only.iter().flat_map(|name| ["--only", name]));
         finish_within(&mut command, LONG)
     }
 
@@ -225,18 +131,43 @@ fn with_status(report: &Value, status: &str) -> BTreeSet<String> {
     found.map(|check| check["name"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The family of each check.
+fn families() -> &'static BTreeMap<String, String> {
+    static FAMILIES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+        let listed = TestHost::new().run(&["-o", "json", "test", "--list"]);
+        assert_eq!(listed.code, 0, "{listed:#?}");
+        let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+        let checks = listed.json()["checks"].as_array().unwrap().clone();
+        checks.iter().map(|check| (text(check, "name"), text(check, "family"))).collect()
+    });
+    &FAMILIES
+}
+
 fn all_checks() -> BTreeSet<String> {
-    let host = TestHost::new();
-    let listed = host.run(&["-o", "json", "test", "--list"]);
-    assert_eq!(listed.code, 0, "{listed:#?}");
-    let checks = listed.json()["checks"].as_array().unwrap().clone();
-    checks.iter().map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+    families().keys().cloned().collect()
+}
+
+/// What holds for every call.
+const EVERY_CALL: &str = "every-call";
+/// What is judged by all checks together.
+const OF_ALL: &str = "labels-used";
+
+/// Where a mistake is looked for; nothing named for everywhere. One of a plugin in the families of its row and in what
+/// holds for every call; one of a host or of what is said may show anywhere.
+fn looked_for_in(mistake: Mistake, wanted: &[&str]) -> BTreeSet<String> {
+    let named: BTreeSet<String> = wanted.iter().map(|check| families()[*check].clone()).collect();
+    if !matches!(mistake, Plugin(_)) || wanted.contains(&OF_ALL) || named.iter().all(|family| family == EVERY_CALL) {
+        return BTreeSet::new();
+    }
+    let every_call = families().iter().filter(|(check, family)| *family == EVERY_CALL && *check != OF_ALL);
+    let families = named.into_iter().filter(|family| family != EVERY_CALL);
+    families.chain(every_call.map(|(check, _)| check.clone())).collect()
 }
 
 /// What a row's run found beside what it should have.
 fn wrong(mistake: Mistake, wanted: &[&str]) -> Option<String> {
     let room = Room::new(Some(mistake));
-    let ran = room.test(if let Plugin(fault) = mistake { fault } else { "none" });
+    let ran = room.test(if let Plugin(fault) = mistake { fault } else { "none" }, &looked_for_in(mistake, wanted));
     let left = room.left();
     if ran.code != 1 {
         return Some(format!("{mistake:?} ends with {}: {ran:#?}", ran.code));
@@ -307,22 +238,6 @@ fn every_mistake_of_the_plugin_has_a_row() {
     assert_eq!(faults, rows);
 }
 
-/// Checks that no row sees failing, and why not.
-const UNSEEN: [(&str, &str); 12] = [
-    ("texts", "install refuses empty ones"),
-    ("stop-twice", "what fails there fails before any start: stop-before-start"),
-    ("monitor-started", "a start that is good was monitored by the host"),
-    ("monitors-together", "the host's lock lets all of them in"),
-    ("start-twice", "the host asks monitor before it calls start"),
-    ("after-stop", "a stop that is good was monitored by the host"),
-    ("start-killed", "tests/tests/killed kills at every host call"),
-    ("stop-denied", "what a record holds is stopped whatever is granted"),
-    ("without-policy", "the host's part, tests/tests/actions.rs"),
-    ("promote-twice", "the host asks monitor before it calls promote"),
-    ("start-promoted", "it is blocked by demote"),
-    ("caller-executor", "what fails there fails in start"),
-];
-
 #[test]
 fn every_check_was_seen_failing_or_says_why_not() {
     let seen: BTreeSet<String> =
@@ -353,7 +268,7 @@ fn plugins_that_are_right_pass() {
         assert!(with_status(&report, "skipped").contains(skipped), "{ran:#?}");
     }
     if is_root() {
-        let ran = room.test("none");
+        let ran = room.test("none", &BTreeSet::new());
         let report = ran.json();
         assert_eq!((ran.code, with_status(&report, "passed")), (0, all_checks()), "{ran:#?}");
         assert!(room.left().is_empty());
