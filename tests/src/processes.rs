@@ -4,11 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "support of tests: a panic is the report")]
 
 use std::fs;
+use std::io::Read as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a process may be between two programs.
 const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
+/// How long a process is asked that seems to have nothing at all, as few have.
+const WITH_NOTHING: Duration = Duration::from_millis(50);
+/// Bytes of all arguments or variables of a process that a test looks for.
+const ALL_WORDS: usize = 256 << 10;
 
 /// The command line of a process, its words separated by blanks; empty if it is gone.
 pub fn command_line(pid: i32) -> String {
@@ -70,20 +75,27 @@ fn field(pid: i32, place: usize) -> Option<i32> {
 }
 
 fn has(pid: i32, file: &str, word: &str) -> bool {
-    let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let limit = Instant::now() + BETWEEN_PROGRAMS;
-    loop {
-        let (before, text, after) = (read("cmdline"), read(file), read("cmdline"));
-        if text.split(|byte| *byte == 0).any(|found| found == word.as_bytes()) {
-            return true;
-        }
-        // While a process becomes another program, it has neither arguments nor an environment: that is no answer.
-        let between = before.is_empty() || after.is_empty() || before != after;
-        if !between || !is_of_a_program(pid) || Instant::now() >= limit {
-            return false;
-        }
+    let read = |file: &str| at_once(&format!("/proc/{pid}/{file}")).unwrap_or_default();
+    // While a process becomes another program, it has neither arguments nor an environment: that is no answer.
+    let began = Instant::now();
+    let limit = began + BETWEEN_PROGRAMS;
+    while read("cmdline").is_empty() && is_of_a_program(pid) && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(1));
     }
+    let mut found = read(file);
+    while found.is_empty() && is_of_a_program(pid) && Instant::now() < limit.min(began + WITH_NOTHING) {
+        std::thread::sleep(Duration::from_millis(1));
+        found = read(file);
+    }
+    found.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+}
+
+/// Reads a file of a process with one call: while it becomes another program, a second one finds nothing any more.
+fn at_once(path: &str) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; ALL_WORDS];
+    let length = fs::File::open(path)?.read(&mut bytes)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Whether it lives and is no thread of the kernel, which never has arguments.
@@ -102,6 +114,8 @@ mod tests {
             let mut child =
                 Command::new("/bin/sh").args(["-c", "exec /bin/sleep 10"]).env("MARK", "between").spawn().unwrap();
             let pid = child.id().cast_signed();
+            // The kernel lets us go on a moment before the child is the shell.
+            crate::command::until("it is the shell", || has_variable(pid, "MARK=between"));
             let seen = (0..200).filter(|_| has_variable(pid, "MARK=between")).count();
             child.kill().unwrap();
             child.wait().unwrap();
