@@ -309,18 +309,17 @@ fn in_new_namespaces() -> anyhow::Result<Command> {
     let mut command = Command::new("setpriv");
     command.env_clear().env("PATH", PATH).env("LANG", "C");
     command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--net"]);
-    command.args(["--fork", "--kill-child", "--propagation", "private", "--"]).arg(client_program()?);
+    command.args(["--fork", "--kill-child", "--propagation", "private", "--"]).arg(own_program("executor-client")?);
     Ok(command)
 }
 
-/// The program of the other side: Cargo names it, or it lies where Cargo puts it.
-fn client_program() -> anyhow::Result<PathBuf> {
-    const NAME: &str = "executor-client";
-    let named = std::env::var_os(format!("CARGO_BIN_EXE_{NAME}")).map(PathBuf::from);
-    let beside = std::env::current_exe()?.ancestors().skip(1).take(2).map(|directory| directory.join(NAME)).collect();
+/// A program of this crate: Cargo names it, or it lies where Cargo puts it.
+pub(crate) fn own_program(name: &str) -> anyhow::Result<PathBuf> {
+    let named = std::env::var_os(format!("CARGO_BIN_EXE_{name}")).map(PathBuf::from);
+    let beside = std::env::current_exe()?.ancestors().skip(1).take(2).map(|directory| directory.join(name)).collect();
     let places: Vec<PathBuf> = named.map_or(beside, |named| vec![named]);
     places.into_iter().find(|place| place.exists()).with_context(|| {
-        format!("{NAME} is not built: run the integration tests of ocf-wasm-tests, or `cargo build -p ocf-wasm-tests`")
+        format!("{name} is not built: run the integration tests of ocf-wasm-tests, or `cargo build -p ocf-wasm-tests`")
     })
 }
 

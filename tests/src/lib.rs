@@ -2,9 +2,11 @@
 //! checkout as text.
 
 pub mod built;
+pub mod cluster;
 pub mod command;
 pub mod document;
 pub mod executor;
+pub mod furnish;
 pub mod handmade;
 pub mod host;
 pub mod node;

@@ -1,6 +1,7 @@
-//! `cargo xtask demo|test|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
+//! `cargo xtask demo|cluster|test|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
 
 mod bench;
+mod cluster;
 mod demo;
 mod deny;
 mod dependencies;
@@ -15,7 +16,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 /// A command: its name, what it does in a line, and what more there is to know before it is called.
-const COMMANDS: [(&str, &str, &str); 6] = [
+const COMMANDS: [(&str, &str, &str); 7] = [
     (
         "demo",
         "build, install a plugin into a private root, and run a real daemon through its life",
@@ -23,6 +24,14 @@ const COMMANDS: [(&str, &str, &str); 6] = [
 
 Takes a minute or two from a fresh checkout, and needs neither root nor Pacemaker. Touches nothing but target/ and a
 temporary directory.",
+    ),
+    (
+        "cluster",
+        "a real cluster of namespaces to play with: Pacemaker, fencing, faults; as root",
+        "cargo xtask cluster up [NODES]
+
+Brings up three nodes, or as many as are asked for (1-9), and says what can be done to them; Ctrl-C or `cargo xtask cluster
+down` ends all of it. `cargo xtask cluster help` lists the rest: enter a node, switch its power off.",
     ),
     (
         "test",
@@ -96,6 +105,7 @@ fn main() -> ExitCode {
     }
     let done = match command {
         "demo" => demo::run(),
+        "cluster" => cluster::run(more),
         "test" => test::run(more),
         "bench" => bench::run(more),
         "dependencies" => dependencies::run(more.iter().any(|a| a == "--check")),

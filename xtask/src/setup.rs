@@ -5,20 +5,22 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-/// What the tests use when they are root: Pacemaker's executor and tools, Debian's agents, the readers of metadata, and
-/// what kills a process at a chosen system call.
+/// What the tests use when they are root: Pacemaker with its executor and tools, corosync, Debian's agents, the readers of
+/// metadata, and what kills a process at a chosen system call.
 ///
-/// crmsh and pcs are there to read metadata; nothing of them is started. They cost 15 s and 13 MB, most of it Ruby, in
+/// crmsh and pcs are there to read metadata and to configure clusters of namespaces; nothing of them is started. They cost 15 s and 13 MB, most of it Ruby, in
 /// which the daemon of pcs is written.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 11] = [
     "pacemaker",
     "pacemaker-cli-utils",
     "pacemaker-resource-agents",
+    "corosync",
     "resource-agents",
     "libxml2-utils",
     "crmsh",
     "pcs",
     "iproute2",
+    "procps",
     "strace",
 ];
 
