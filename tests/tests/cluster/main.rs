@@ -8,6 +8,7 @@
 mod clones;
 mod failing;
 mod failover;
+mod guide;
 mod harness;
 mod lost;
 mod operator;
