@@ -8,6 +8,7 @@
 mod clones;
 mod failing;
 mod failover;
+mod faults;
 mod guide;
 mod harness;
 mod lost;

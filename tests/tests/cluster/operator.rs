@@ -1,7 +1,7 @@
 //! What operators do: move and ban, maintenance, a start by hand, changed parameters, another version of a plugin.
 
-use ocf_wasm_tests::cluster::{Cluster, LONG, Primitive, install, location};
-use ocf_wasm_tests::host::{plugin, variant_of};
+use ocf_wasm_tests::cluster::{Cluster, FLOATING, LONG, Primitive, install, location};
+use ocf_wasm_tests::host::{plugin, skip, variant_of};
 
 use crate::{GREETER, PORT, monitored_again, nodes_with, only_process, pool, server, started, started_off, started_on};
 
@@ -38,6 +38,89 @@ fn a_resource_is_moved_banned_and_stays_where_it_is_put() {
     let node = started(&cluster, "web");
     assert_eq!(nodes_with(&cluster, GREETER), [node].into());
     assert_eq!(cluster.fencings().len(), before);
+}
+
+#[test]
+fn what_belongs_together_starts_in_order_in_one_place_and_stops_in_the_other_order() {
+    let Some(cluster) = pool::take() else { return };
+    let address = Primitive::new("vip", "ocf:heartbeat:IPaddr2").with("ip", FLOATING).with("cidr_netmask", 24);
+    let together = "<rsc_colocation id=\"together\" rsc=\"web\" with-rsc=\"vip\" score=\"INFINITY\"/>";
+    let order = "<rsc_order id=\"order\" first=\"vip\" then=\"web\"/>";
+    cluster.add(
+        &[address.with("nic", "eth0").monitored("1s").xml(), server("web").xml()],
+        &[together.to_owned(), order.to_owned(), location("vip", "node2", "50")],
+    );
+    started_on(&cluster, "web", "node2");
+    assert_eq!(cluster.greeting(FLOATING, PORT).unwrap(), "Hello! This is node2!");
+    cluster.must(&["crm_resource", "--resource", "vip", "--move", "--node", "node3"]);
+    started_on(&cluster, "web", "node3");
+    assert_eq!(cluster.greeting(FLOATING, PORT).unwrap(), "Hello! This is node3!");
+    for (node, action, first, second) in
+        [("node2", "start", "vip", "web"), ("node2", "stop", "web", "vip"), ("node3", "start", "vip", "web")]
+    {
+        let log = cluster.named(node).log();
+        let at = |what: String| log.find(&what).unwrap_or_else(|| panic!("{node}: no {what:?}"));
+        let ended = at(format!("Result of {action} operation for {first} on {node}: ok"));
+        let begun = at(format!("Requesting local execution of {action} operation for {second} on {node}"));
+        assert!(ended < begun, "{node}: {action} of {second} before {first}");
+    }
+}
+
+#[test]
+fn crmsh_and_pcs_configure_the_same() {
+    let Some(cluster) = pool::take() else { return };
+    let node = cluster.node(1);
+    for tool in ["crm", "pcs"] {
+        if node.run(&["which", tool]).code != 0 && !skip(&format!("{tool} is missing")) {
+            return;
+        }
+    }
+    node.must(&[
+        "crm",
+        "configure",
+        "primitive",
+        "web",
+        "ocf:ocf-wasm:sample-tcp-server",
+        "params",
+        "port=5678",
+        "op",
+        "monitor",
+        "interval=1s",
+    ]);
+    let name = started(&cluster, "web");
+    node.must(&["pcs", "resource", "update", "web", "greet=From pcs", "--wait"]);
+    let heard = cluster.greeting(&cluster.named(&name).address(), PORT).unwrap();
+    assert_eq!(heard, format!("From pcs This is {name}!"));
+    // A value that no node would take is refused before the cluster has it.
+    let refused = node.run(&["pcs", "resource", "update", "web", "port=70000", "--agent-validation"]);
+    assert!(refused.code != 0 && refused.stderr.contains("port"), "{refused:#?}");
+    node.must(&["crm", "resource", "stop", "web"]);
+    cluster.until("it is stopped", LONG, |now| now.is_stopped("web").then_some(()));
+    node.must(&["crm", "configure", "delete", "web"]);
+    cluster.until("it is gone", LONG, |now| (now.of("web").count() == 0).then_some(()));
+    assert!(nodes_with(&cluster, GREETER).is_empty());
+}
+
+#[test]
+fn a_resource_that_can_migrate_is_not_stopped_on_its_way() {
+    let Some(cluster) = pool::take() else { return };
+    cluster.add(&[Primitive::ours("d", "dummy").meta("allow-migrate", "true").monitored("1s").xml()], &[]);
+    let first = started(&cluster, "d");
+    let second = if first == "node1" { "node2" } else { "node1" };
+    cluster.must(&["crm_resource", "--resource", "d", "--move", "--node", second]);
+    started_on(&cluster, "d", second);
+    let [left, came] = [first.as_str(), second].map(|node| cluster.named(node));
+    let done = cluster.wait("it is stopped where it was", LONG, &mut String::new(), |seen| {
+        let done = left.results("d");
+        *seen = format!("{done:?}");
+        (done.last().unwrap() == "stop ok").then_some(done)
+    });
+    assert_eq!(done[done.len() - 2..], ["migrate_to ok", "stop ok"], "{done:?}");
+    let done = came.results("d");
+    assert!(done.contains(&"migrate_from ok".to_owned()), "{done:?}");
+    assert!(!done.contains(&"start ok".to_owned()), "{done:?}");
+    let listed = |node: &str| cluster.named(node).must(&["ocf-wasm", "list"]);
+    assert!(listed(second).contains("  d ") && !listed(&first).contains("started, generation"), "{}", listed(&first));
 }
 
 #[test]
