@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// How often the thread looks whether there is a cluster still.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long a node that was fenced is away at least. One that is back in the same second, as no machine is, gets its
+/// resources again before the others have decided who takes them.
+const BOOT_TAKES: Duration = Duration::from_secs(4);
 /// Who asks says so at once.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -90,9 +93,14 @@ pub(super) fn obey(line: &str, cluster: &Arc<Inner>) -> anyhow::Result<String> {
             node()?.power_off()?;
             if by.is_none() || cluster.is_power_given_back() {
                 // Who fences waits for the end of the old life only.
-                let (number, cluster) = (node()?.number(), Arc::clone(cluster));
+                let (number, cluster) = (node()?.number(), Arc::downgrade(cluster));
+                // A person who asks wants to see it at once.
+                let pause = if by.is_none() { Duration::ZERO } else { BOOT_TAKES };
                 std::thread::spawn(move || {
-                    if let Err(error) = cluster.nodes[number - 1].power_on() {
+                    std::thread::sleep(pause);
+                    if let Some(cluster) = cluster.upgrade()
+                        && let Err(error) = cluster.nodes[number - 1].power_on()
+                    {
                         eprintln!("after a reboot: {error:#}");
                     }
                 });

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use ocf_wasm_tests::cluster::{Cluster, LONG, Primitive};
+use ocf_wasm_tests::process::is_alive;
 
 use crate::{GREETER, PORT, monitored_again, nodes_with, only_process, pool, server, started, started_off, started_on};
 
@@ -45,10 +46,10 @@ fn a_node_that_hangs_or_is_alone_is_fenced_before_its_resource_runs_elsewhere() 
         let before = cluster.fencings().len();
         let name = started(&cluster, "web");
         let node = cluster.named(&name);
-        let boots = node.boots();
+        let pid = node.pid().unwrap();
         cluster.obey(&format!("{fault} {name}")).unwrap();
         let other = started_off(&cluster, "web", &name);
-        assert!(node.boots() > boots, "{fault}: {other} began before {name} had ended");
+        assert!(!is_alive(pid), "{fault}: {other} began before {name} had ended");
         assert_eq!(fenced(&cluster, before), [name.as_str()], "{fault}");
         cluster.await_all(LONG).unwrap();
         assert_eq!(nodes_with(&cluster, GREETER), [other].into(), "{fault}");
