@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use ocf_wasm_tests::cluster::{Cluster, LONG, Primitive};
-use ocf_wasm_tests::process::is_alive;
+use ocf_wasm_tests::processes::is_alive;
 
 use crate::{GREETER, PORT, monitored_again, nodes_with, only_process, pool, server, started, started_off, started_on};
 

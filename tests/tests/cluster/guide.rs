@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use ocf_wasm_tests::command::finish;
 use ocf_wasm_tests::document::{Step, blocks};
 use ocf_wasm_tests::host::skip;
-use ocf_wasm_tests::process::finish;
 use ocf_wasm_tests::source::checkout;
 
 use crate::pool;
