@@ -32,7 +32,7 @@ const INSTEAD: [(&str, &str, &str); 11] = [
         "it needs a cluster; that the agent stands where its name says is what the lines above it promise",
         "/usr/lib/ocf/resource.d/ocf-wasm/sample-tcp-server meta-data | grep -q '<resource-agent name=\"sample-tcp-server\"'",
     ),
-    ("cargo xtask cluster up 3", "it stays until it is interrupted", "cargo xtask help | grep -q '^  cluster up '"),
+    ("cargo xtask cluster up 3", "it stays until it is interrupted", "cargo xtask help | grep -q '^  cluster  '"),
     ("cargo xtask cluster enter node1", "it needs a cluster", "cargo xtask cluster help | grep -q '^  enter NODE '"),
     (
         "cargo xtask cluster enter node1 crm_mon -1",

@@ -91,8 +91,7 @@ fn a_stop_that_fails_fences_the_node_and_nothing_else_does() {
     let fenced: Vec<String> = cluster.fencings().drain(before..).map(|fencing| fencing.node).collect();
     assert_eq!(fenced, [first.as_str()], "and it runs on {second}");
     let results = node.results("web");
-    let ended =
-        results.iter().position(|result| result.starts_with("monitor error (the record of this instance is damaged"));
+    let ended = results.iter().position(|result| result.starts_with("monitor error (the record is damaged or lost"));
     let ended = ended.unwrap_or_else(|| panic!("{results:?}"));
-    assert!(results[ended + 1].starts_with("stop error (the record of this instance is damaged"), "{results:?}");
+    assert!(results[ended + 1].starts_with("stop error (the record is damaged or lost"), "{results:?}");
 }

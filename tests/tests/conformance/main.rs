@@ -188,6 +188,9 @@ fn wrong(mistake: Mistake, wanted: &[&str]) -> Option<String> {
     Some(format!("{mistake:?}\n  wanted: {wanted:?}\n  failed: {failed:?}\n{}\n  left: {left:?}", details.join("\n")))
 }
 
+/// Checks that look at the clock.
+const SLOW: [&str; 2] = ["\"time-to-spare\"", "\"in-time\""];
+
 #[test]
 fn each_mistake_is_found_by_its_checks_and_by_no_other() {
     if !is_root() {
@@ -200,7 +203,12 @@ fn each_mistake_is_found_by_its_checks_and_by_no_other() {
             scope.spawn(|| {
                 while let Some((mistake, wanted)) = FOUND_BY.get(next.fetch_add(1, Ordering::Relaxed)) {
                     // One that breaks down is named, and stops no other.
-                    let found = catch_unwind(|| wrong(*mistake, wanted));
+                    let looked = || match wrong(*mistake, wanted) {
+                        // Time is also taken by a busy machine: what was slow by itself is slow again.
+                        Some(found) if SLOW.iter().any(|check| found.contains(check)) => wrong(*mistake, wanted),
+                        found => found,
+                    };
+                    let found = catch_unwind(looked);
                     let found = found.unwrap_or_else(|_| Some(format!("{mistake:?} breaks down; see above")));
                     complaint.lock().unwrap().extend(found);
                 }
