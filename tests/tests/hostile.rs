@@ -147,9 +147,12 @@ fn in_stop_of_what_monitor_still_sees() {
 #[test]
 fn in_stop_with_a_last_resort() {
     let host = host();
-    let flag = host.path().join("flag");
-    let program =
-        |label: &str, argv: &str| format!("[program.{label}]\n{argv}\nlifetime = \"action\"\nuser = \"root\"\n");
+    let (directory, flag) = (host.path().join("flags"), host.path().join("flags/flag"));
+    fs::create_dir(&directory).unwrap();
+    let program = |label: &str, argv: &str| {
+        let view = format!("view = {{ write = [\"{}\"] }}", directory.display());
+        format!("[program.{label}]\n{argv}\nlifetime = \"action\"\nuser = \"root\"\n{view}\n")
+    };
     let gone = |status: u8| {
         [
             HOSTILE_POLICY,

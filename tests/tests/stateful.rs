@@ -12,8 +12,8 @@ use ocf_wasm_tests::node::{Node, done, room};
 
 const AGENT: &str = "ocf-wasm/stateful";
 /// Where the capsule has its CIB.
-const CIB: &str = "/run/cib.xml";
-const CIB_FILE: &str = "CIB_file=/run/cib.xml";
+const CIB: &str = "/run/cib/cib.xml";
+const CIB_FILE: &str = "CIB_file=/run/cib/cib.xml";
 const TIMEOUT_MS: u32 = 20_000;
 
 /// The whole life of an instance; the score is not looked at.
@@ -115,7 +115,10 @@ struct Cluster(Node);
 impl Cluster {
     fn new() -> Self {
         let policy = policy_of("stateful");
-        let with_cib = format!("{policy}environment.CIB_file = \"{CIB}\"\n");
+        // The tool is told of a file in place of the cluster, which it then must see.
+        let shown = policy.replace("cluster = true", "write = [\"/run/cib\"]");
+        assert_ne!(shown, policy);
+        let with_cib = format!("{shown}environment.CIB_file = \"{CIB}\"\n");
         Self::with(&with_cib)
     }
 
@@ -129,6 +132,7 @@ impl Cluster {
         let state = r#"<status><node_state id="1" uname="n1"/><node_state id="2" uname="n2"/></status>"#;
         let cib = empty.replace("<nodes/>", nodes).replace("<status/>", state);
         assert!(cib.contains("node_state") && cib.contains("<node id"), "{cib}");
+        fs::create_dir(node.executor.inside("/run/cib")).unwrap();
         fs::write(node.executor.inside(CIB), cib).unwrap();
         Self(node)
     }
@@ -198,12 +202,15 @@ fn the_tool_is_told_of_the_resource_and_the_node_and_of_nothing_else() {
     }
     // Instead of it, a program that keeps its own environment in a file.
     let policy = policy_of("stateful").replace("/usr/sbin/crm_attribute", "/usr/bin/cp");
-    let seen = policy.replace("\"--promotion\", ", "\"/proc/self/environ\", ").replace("\"--\"", "\"/run/seen-\"");
-    assert_eq!(seen.matches("/proc/self/environ").count() + seen.matches("/run/seen-").count(), 2);
-    let cluster = Cluster::with(&seen);
+    let seen = policy.replace("\"--promotion\", ", "\"/proc/self/environ\", ").replace("\"--\"", "\"/run/seen/\"");
+    assert_eq!(seen.matches("/proc/self/environ").count() + seen.matches("\"/run/seen/\"").count(), 2);
+    let shown = seen.replace("cluster = true", "write = [\"/run/seen\"]");
+    assert_ne!(shown, seen);
+    let cluster = Cluster::with(&shown);
+    fs::create_dir(cluster.0.executor.inside("/run/seen")).unwrap();
     cluster.0.executor.register("db:1", "ocf-wasm", "stateful").unwrap();
     let told = |change: &str| -> BTreeMap<String, String> {
-        let bytes = fs::read(cluster.0.executor.inside(format!("/run/seen-{change}"))).unwrap();
+        let bytes = fs::read(cluster.0.executor.inside(format!("/run/seen/{change}"))).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         text.split_terminator('\0')
             .map(|entry| entry.split_once('=').unwrap())

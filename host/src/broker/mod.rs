@@ -248,6 +248,7 @@ impl program::Host for Broker<'_> {
             self.leave_the_tracks()?;
         }
         self.used.program()?;
+        permit.count(|| self.directory.make().map(|()| self.directory.rate_path(&label)))?;
         permit.run(&self.record.instance, input, self.deadline.plugin)
     }
 
@@ -263,6 +264,7 @@ impl program::Host for Broker<'_> {
             None => {}
         }
         self.used.program()?;
+        permit.count(|| Ok(self.directory.rate_path(&label)))?;
         let report = self.directory.report_path(&label);
         let daemon = Daemon::new(&self.record.instance, &label);
         let (directory, record) = (&self.directory, &mut self.record);

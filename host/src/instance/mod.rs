@@ -114,6 +114,11 @@ impl Directory {
         record::write(&self.path.join("record"), record)
     }
 
+    /// The file in which the starts of a program are counted.
+    pub fn rate_path(&self, label: &str) -> PathBuf {
+        self.path.join(format!("{label}.rate"))
+    }
+
     /// The file in which the keeper of a daemon reports.
     pub fn report_path(&self, label: &str) -> PathBuf {
         self.path.join(format!("{label}.{REPORT_EXTENSION}"))

@@ -95,7 +95,7 @@ tables! {
     }
     PROGRAM "[program.LABEL]" "A program of this node that the plugin may run under this label. A label is 1-64 of a-z, 0-9 and `-`." {
         "program" "required" "an absolute path without `..` and wildcards, or a parameter with `one-of` or `file`" "program = \"/usr/sbin/nginx\""
-            "The file that is executed. It and every directory above it must be root's and not writable by others; it may not be setuid or setgid.";
+            "The file that is executed. It and every directory above it must be root's and not writable by others; it may not be setuid or setgid, nor have file capabilities.";
         "interpreter" "the program is executed itself" "a list: an absolute path, then its own first arguments" "interpreter = [\"/bin/sh\"]"
             "What runs the program where it is a script. It is judged as the program is; the script need not be executable.";
         "argv" "no arguments" "a list; each element is a text, an open value, or a list of those that is left out unless all its values are set" "argv = [\"--port\", { param = \"port\", port = {} }, [\"--user\", { param = \"user\", name = {} }]]"
@@ -118,6 +118,44 @@ tables! {
             "How long one run may take; it never lasts longer than the action. For lifetime \"action\".";
         "signals" "none" "a list of signals: HUP, INT, QUIT, USR1, USR2, TERM, WINCH" "signals = [\"HUP\"]"
             "Signals that the plugin may send to the daemon's main process. For lifetime \"instance\".";
+        "groups" "those of its user" "a list of names or numbers" "groups = [\"ssl-cert\"]"
+            "The groups that it has besides its user's primary group: these and no others.";
+        "capabilities" "none, for root too" "a list of names from capabilities(7), without `CAP_`" "capabilities = [\"NET_BIND_SERVICE\"]"
+            "What it may do that only root may: exactly this, whoever its user is.";
+        "view" "the system's programs and settings, read-only" "a table with `read`, `write` and `cluster`" "view = { read = [\"/srv/web\"], write = [\"/var/log/web\"] }"
+            "The files that it sees besides /usr, /etc and what belongs to them. All others are not there; /tmp, /var/tmp and /dev are its own.";
+        "network" "\"none\"" "\"none\", \"loopback\" (one of its own, where nobody else is) or \"host\" (what this node reaches)" "network = \"host\""
+            "What of the network it can reach. A daemon that others shall reach needs \"host\".";
+        "limits" "see `limits`" "a table with `memory`, `tasks`, `cpu`, `nofile`, `fsize` and `output`" "limits = { memory = \"256MiB\", tasks = 64 }"
+            "How much it may use.";
+        "rate" "any number" "a number from 1 to 6000" "rate = 60"
+            "How often it may be started within a minute, for this instance. What comes too soon is denied.";
+        "require" "none: a node that lacks a layer is weaker" "a list: \"view\", \"network\", \"landlock\", \"abstract-sockets\", \"cgroup\"" "require = [\"view\", \"landlock\"]"
+            "Layers of the sandbox without which it is not run. `ocf-wasm check` says what this node has.";
+        "namespaces" "the node's" "a list: \"pid\", \"ipc\", \"uts\", \"cgroup\"" "namespaces = [\"ipc\"]"
+            "What it has of its own besides files and network. With \"pid\" it sees no other process: a database does not see that it runs already.";
+    }
+    VIEW "view" "Files that a program sees. Each is named as it really is, without symbolic links on the way, and must be there; what is named in another that is named stays what it is." {
+        "read" "none" "a list of absolute paths, or parameters with `file` or `directory`" "read = [\"/srv/web\"]"
+            "What it can read, and execute.";
+        "write" "none" "the same" "write = [\"/var/log/web\"]"
+            "What it can read and change. Nothing in it can be executed.";
+        "cluster" "false" "true or false" "cluster = true"
+            "Whether it can talk to the daemons of the cluster, as its user may; root may do all.";
+    }
+    PROGRAM_LIMITS "limits" "How much a program may use. What is written here holds, or the program is not run; what is left out is limited where the node can." {
+        "memory" "512 MiB for lifetime \"action\", else any" "a size from \"1MiB\" to \"1024GiB\"" "memory = \"256MiB\""
+            "The memory of the program and all that it starts, together. It needs a control group.";
+        "tasks" "64 for lifetime \"action\", else 4096" "a number" "tasks = 64"
+            "Processes and threads, all together. It needs a control group.";
+        "cpu" "any" "a duration" "cpu = \"10s\""
+            "A processor's time, of each of its processes; rounded up to seconds.";
+        "nofile" "1024, which it may raise" "a number" "nofile = 4096"
+            "Files that each of its processes has open.";
+        "fsize" "64 MiB for lifetime \"action\", else any" "a size from \"0KiB\" to \"1024GiB\"" "fsize = \"0KiB\""
+            "The largest file that it may write.";
+        "output" "256 KiB" "a size from \"1KiB\" to \"4MiB\"" "output = \"64KiB\""
+            "How much of its standard output, and of its standard error, is kept. For lifetime \"action\".";
     }
     STEP "stop" "One step of ending a daemon." {
         "signal" "required" "one of HUP, INT, QUIT, USR1, USR2, TERM, WINCH; KILL comes by itself" "signal = \"TERM\""

@@ -8,6 +8,8 @@ use super::key::Table;
 use super::key::{Key, TABLES};
 #[cfg(feature = "tool")]
 use super::nearest::nearest;
+#[cfg(feature = "tool")]
+use crate::sandbox::confinement;
 
 /// Signals that a policy can name.
 #[cfg(feature = "tool")]
@@ -202,6 +204,28 @@ mistakes! {
     NoPort "no port: nobody could ever be asked"
     /// What is no path of a web address.
     UrlPath "a path such as \"/health\", without a query"
+    /// A group without a name.
+    NoGroup "a group's name or number"
+    /// Another word for a capability.
+    Capability(word: String) "`{word}` is no capability: their names are those of capabilities(7), without `CAP_`"
+    /// Another word for a network.
+    Reach(word: String) "`{word}` is no network: `network` is \"none\", \"loopback\" (one of its own) or \"host\" (what this node reaches)"
+    /// Another word for a namespace.
+    Namespace(word: String) "`{word}` is no namespace that can be given: one of \"pid\", \"ipc\", \"uts\", \"cgroup\""
+    /// Another word for a layer.
+    Layer(word: String) "`{word}` is no layer: one of \"view\", \"network\", \"landlock\", \"abstract-sockets\", \"cgroup\""
+    /// A place that is no program's: the path, and why.
+    NotShown(path: String, why: &'static str) "{path} cannot be granted: {why}"
+    /// A place that no program can be allowed to write: the path, and why.
+    NotWritable(path: String, why: &'static str) "{path} cannot be granted for writing: {why}"
+    /// A place for writing in which a program is that is run: the path, and the program.
+    WritableProgram(path: String, program: String) "{path} cannot be granted for writing: who can write there can replace {program}, which this policy runs"
+    /// A place that could be any text.
+    PlaceType "a place from outside needs `file` or `directory`"
+    /// The cluster's daemons, without the network in which they are.
+    ClusterWithoutNetwork "`cluster` needs network = \"host\": that is where its daemons are met"
+    /// What is no size, or out of bounds.
+    Bytes(least: &'static str, most: &'static str) "a size from \"{least}\" to \"{most}\""
 }
 
 #[cfg(not(feature = "tool"))]
@@ -238,6 +262,13 @@ impl Mistake {
             Self::Access(word) => words(word, &["read", "write"]),
             Self::Lifetime(word) => words(word, &["action", "instance"]),
             Self::Type(word) => words(word, &["simple", "forking"]),
+            Self::Capability(word) => {
+                let upper = word.to_uppercase();
+                words(upper.strip_prefix("CAP_").unwrap_or(&upper), &confinement::CAPABILITIES)
+            }
+            Self::Reach(word) => words(word, confinement::Network::WORDS),
+            Self::Namespace(word) => words(word, confinement::Namespace::WORDS),
+            Self::Layer(word) => words(word, confinement::Layer::WORDS),
             Self::NoSuchProgram(label, known) => {
                 let known: Vec<&str> = known.trim_start_matches(": there is ").split(", ").collect();
                 nearest(label, &known).map(|meant| format!("did you mean \"{meant}\"?"))

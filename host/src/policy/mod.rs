@@ -4,6 +4,7 @@
 //! refuses it, with line, column and the key that was probably meant. What must never enter here: effects (the
 //! capabilities act), wishes of the plugin (they stand in its requests).
 
+mod confine;
 mod diagnostic;
 mod endpoint;
 pub mod key;
@@ -18,6 +19,7 @@ mod reader;
 pub mod template;
 mod url;
 
+pub use confine::{Grant, View, refused_for_reading, refused_for_writing};
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::{Endpoint, Http, Place, Port};
 pub use kind::address_of;
@@ -84,6 +86,8 @@ pub struct Program {
     pub timeout_ms: Option<u64>,
     /// Signals that the plugin may send.
     pub signals: Vec<Signal>,
+    /// What it is granted besides to be run.
+    pub grant: Grant,
 }
 
 /// How long a program lives.
@@ -186,7 +190,8 @@ impl Policy {
         reader::whole(text, path, |file| {
             file.literal("format", 1)?;
             let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
-            let programs = file.labelled("program", &key::PROGRAM, program)?;
+            let executed = executed(file);
+            let programs = file.labelled("program", &key::PROGRAM, |at| program(at, &executed))?;
             let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs))?;
             let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint::endpoint)?;
             let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
@@ -205,7 +210,26 @@ fn digests(value: &Value<'_, '_>) -> Read<Vec<String>> {
     value.strings(&Mistake::NoDigest)?.iter().map(digest).collect()
 }
 
-fn program(at: &mut Reader<'_, '_>) -> Read<Program> {
+/// The paths that are executed, as far as they are written out; a mistake is told when its program is read.
+fn executed(file: &Reader<'_, '_>) -> Vec<PathBuf> {
+    let programs = file.optional("program", |programs| programs.open_table(|labels| Ok(labels.entries())));
+    let mut paths = Vec::new();
+    for (_, _, program) in programs.ok().flatten().unwrap_or_default() {
+        let keys = program.open_table(|keys| Ok(keys.entries()));
+        for (key, _, value) in keys.unwrap_or_default() {
+            let first = || value.array().ok()?.first()?.string().ok();
+            let path = match key {
+                "program" => value.string().ok(),
+                "interpreter" => first(),
+                _ => None,
+            };
+            paths.extend(path.map(PathBuf::from));
+        }
+    }
+    paths
+}
+
+fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
     let program = at.required("program", template::program)?;
     let interpreter = at.optional("interpreter", template::interpreter)?.unwrap_or_default();
     let argv = at.optional("argv", template::arguments)?.unwrap_or_default();
@@ -232,9 +256,13 @@ fn program(at: &mut Reader<'_, '_>) -> Read<Program> {
         Some(true) => Err(value.wrong(&Mistake::SignalsForking)),
         _ => value.array()?.iter().map(signal).collect::<Read<Vec<_>>>(),
     })?;
+    let grant = confine::grant(at, executed)?;
     match lifetime {
         Lifetime::Action => at.only_for("instance", &["stop", "type", "signals", "output"])?,
         Lifetime::Instance => at.only_for("action", &["input", "timeout"])?,
+    }
+    if lifetime == Lifetime::Instance && grant.fixed.limits.output.is_some() {
+        return Err(at.wrong(&Mistake::OtherLifetime("limits.output", "action")));
     }
     Ok(Program {
         program,
@@ -248,6 +276,7 @@ fn program(at: &mut Reader<'_, '_>) -> Read<Program> {
         input: input.unwrap_or(false),
         timeout_ms,
         signals: signals.unwrap_or_default(),
+        grant,
     })
 }
 
@@ -327,10 +356,7 @@ fn duration(value: &Value<'_, '_>) -> Read<u64> {
 }
 
 fn memory(value: &Value<'_, '_>) -> Read<usize> {
-    let text = value.string()?;
-    // A number without a unit is a megabyte too few more often than it is meant.
-    let has_unit = text.ends_with("iB");
-    match crate::ocf::parameter::size_bytes(text).filter(|_| has_unit) {
+    match confine::size(value.string()?) {
         Some(bytes) if bytes > 0 && bytes <= MEMORY_BYTES_MAX => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
         _ => Err(value.wrong(&Mistake::Size)),
     }

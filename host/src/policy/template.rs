@@ -263,6 +263,14 @@ pub(super) fn owner(value: &Value<'_, '_>) -> Read<Template> {
     }
 }
 
+/// Reads a place: an absolute path, or a parameter with `file` or `directory`.
+pub(super) fn place(value: &Value<'_, '_>) -> Read<Template> {
+    if value.is_table() {
+        return open(value, Use::Place);
+    }
+    absolute(value).map(|path| Template::literal(&path.to_string_lossy()))
+}
+
 /// Reads an IP address: literal, or a parameter or slot with `ip`.
 pub(super) fn address(value: &Value<'_, '_>) -> Read<Template> {
     if value.is_table() {
@@ -328,6 +336,7 @@ enum Use {
     User,
     Address,
     Port,
+    Place,
 }
 
 fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
@@ -376,6 +385,7 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
             Use::Directory | Use::Socket => matches!(kind, Kind::OneOf(_) | Kind::Below(_)),
             Use::Url => matches!(kind, Kind::Url(_)),
             Use::User => matches!(kind, Kind::OneOf(_)),
+            Use::Place => matches!(kind, Kind::File(_) | Kind::Directory(_)),
             Use::Address => matches!(kind, Kind::Ip(_) | Kind::OneOf(_)),
             Use::Port => matches!(kind, Kind::Port { .. } | Kind::OneOf(_)),
         };
@@ -388,6 +398,7 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
                 Use::User => Mistake::UserType,
                 Use::Address => Mistake::AddressType,
                 Use::Argument | Use::Environment => Mistake::UrlElsewhere,
+                Use::Place => Mistake::PlaceType,
                 Use::Port => Mistake::PortType,
             }));
         }

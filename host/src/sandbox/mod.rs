@@ -2,6 +2,8 @@
 
 pub mod calls;
 pub mod child;
+pub mod confinement;
 pub mod landlock;
+pub mod layers;
 pub mod runner;
 pub mod seccomp;

@@ -68,6 +68,16 @@ pub fn close_from(first: u32) {
     }
 }
 
+/// Marks all descriptors from `first` on, so that what is executed does not get them.
+///
+/// # Errors
+/// What the kernel says.
+pub fn close_at_exec_from(first: u32) -> std::io::Result<()> {
+    // SAFETY: numbers only; nothing is closed now.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
 /// Closes all descriptors but one.
 pub fn close_all_but(number: i32) {
     let number = number.unsigned_abs();

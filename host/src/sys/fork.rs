@@ -16,6 +16,19 @@ pub fn fork(child: impl FnOnce() -> i32) -> std::io::Result<Pid> {
     }
 }
 
+/// Forks, and goes on in both processes. None in the new one.
+///
+/// # Errors
+/// See [`fork`].
+pub fn split() -> std::io::Result<Option<Pid>> {
+    // SAFETY: see `fork`.
+    match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Parent { child }) => Ok(Some(child)),
+        Ok(ForkResult::Child) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Asks the kernel to kill this process when its parent dies, and ends it now if that has happened already. Must come
 /// after a change of user, which clears it.
 pub fn die_with(parent: Pid) {

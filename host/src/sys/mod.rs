@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "this is the room for it; each block carries its SAFETY argument")]
 
 pub mod alarm;
+pub mod capability;
 pub mod clock;
 pub mod entry;
 pub mod exec;
@@ -13,6 +14,7 @@ pub mod fork;
 pub mod interrupt;
 pub mod landlock;
 pub mod memory;
+pub mod mount;
 pub mod process;
 pub mod random;
 pub mod rights;

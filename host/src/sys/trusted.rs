@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -41,6 +41,9 @@ pub fn open_program(path: &Path) -> io::Result<OwnedFd> {
     if mode & 0o6000 != 0 {
         return Err(unsafe_at(&real, "is setuid or setgid"));
     }
+    if has_file_capabilities(&fd) {
+        return Err(unsafe_at(&real, "has file capabilities"));
+    }
     if mode & 0o111 == 0 {
         return Err(unsafe_at(&real, "is not executable"));
     }
@@ -76,6 +79,13 @@ pub fn open_directory(path: &Path, for_change: bool) -> io::Result<OwnedFd> {
         }
     }
     Ok(fd)
+}
+
+/// Whether whoever executes what is open here gains rights by it.
+fn has_file_capabilities(fd: &OwnedFd) -> bool {
+    // SAFETY: a descriptor, a constant string, and null with length 0, by which only the size is asked for.
+    let size = unsafe { libc::fgetxattr(fd.as_raw_fd(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
+    size > 0
 }
 
 /// Whether what belongs to `uid` counts as root's.

@@ -42,6 +42,16 @@ pub fn account(name: &str) -> Option<User> {
     Some(User { uid, gid, groups: vec![gid], home: (*fields.get(4)?).to_owned() })
 }
 
+/// Looks a group up in /etc/group; a decimal number stands for itself.
+pub fn group(name: &str) -> Option<u32> {
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
+    let groups = std::fs::read_to_string("/etc/group").ok()?;
+    let line = groups.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split(':').nth(1)?.parse().ok()
+}
+
 /// Whether this process lives in a user namespace that knows one user only, as a person without root makes it. There
 /// nobody can become anybody else, and what belongs to root outside shows as the overflow user's.
 pub fn is_alone() -> bool {

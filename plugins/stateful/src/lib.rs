@@ -25,6 +25,8 @@ labels! {
         lifetime = "action"
         user     = ""
         timeout  = "4s"
+        network  = "host"
+        view     = { cluster = true }
         environment.OCF_RESOURCE_INSTANCE = { fact = "instance" }
         environment.OCF_RESKEY_CRM_meta_on_node = { fact = "node" }
         environment.OCF_RESKEY_CRM_meta_physical_host = { fact = "physical-host" }

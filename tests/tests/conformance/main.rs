@@ -44,6 +44,7 @@ program  = "/bin/sh"
 argv     = ["-c", "case $0 in lock) mkdir ROOT/locks/$1;; esac", { slot = "verb", one-of = ["check", "lock"] }, { fact = "instance" }]
 lifetime = "action"
 user     = "nobody"
+view     = { write = ["ROOT/locks"] }
 "#;
 
 /// A directory with a component, a policy, and the root of a run; and, for a broken host, a tree of its own.

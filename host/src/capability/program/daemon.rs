@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keeper::{self, FromKeeper, ToKeeper};
 use super::tree::{self, Tree};
-use super::{Permit, wait_until};
+use super::{Permit, group, wait_until};
 use crate::instance::Daemon;
 use crate::policy::{Grace, StopStep};
 use crate::seam::program::Phase;
@@ -198,9 +198,8 @@ impl Permit {
             |what: &str, error: &dyn std::fmt::Display| Error::Other(format!("program {label}: {what}: {error}"));
         let _ = std::fs::remove_file(report);
         recorded(&daemon)?;
-        if let Some(cgroup) = &daemon.cgroup {
-            std::fs::create_dir(cgroup).map_err(|e| other("control group", &e))?;
-        }
+        let groups = group::make(daemon.cgroup.as_deref(), &self.confinement.fixed.limits, &self.asked)
+            .map_err(|told| Error::Unavailable(format!("program {label}: {told}")))?;
         let (mut ours, theirs) = Channel::pair().map_err(|e| other("keeper", &e))?;
         let pid = keeper::spawn(theirs, &self.file, instance, &label).map_err(|e| other("keeper", &e))?;
         let plan = ToKeeper::Plan {
@@ -210,6 +209,8 @@ impl Permit {
             argv: self.argv,
             environment: self.environment,
             user: self.user,
+            groups,
+            confinement: self.confinement,
             cgroup: daemon.cgroup.clone(),
             forks: self.forks,
         };

@@ -17,9 +17,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 use serde::{Deserialize, Serialize};
 
-use super::command;
 use super::daemon::{Ended, Report};
+use super::{command, group};
 use crate::sandbox::child::Plan;
+use crate::sandbox::confinement::Confinement;
 use crate::seam::Channel;
 use crate::sys::process::ProcessId;
 use crate::sys::user::User;
@@ -52,6 +53,10 @@ pub enum ToKeeper {
         user: Option<User>,
         /// The control group of the daemon's tree.
         cgroup: Option<PathBuf>,
+        /// The files by which a process enters that, and those that limit it.
+        groups: Vec<PathBuf>,
+        /// What it may reach.
+        confinement: Confinement,
         /// Whether the program ends and leaves the daemon behind.
         forks: bool,
     },
@@ -128,21 +133,40 @@ fn keep() -> std::io::Result<()> {
     signals.thread_block()?;
     let children =
         SignalFd::with_flags(&SigSet::from(Signal::SIGCHLD), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    let Ok(ToKeeper::Plan { label, instance, report: path, argv, environment, user, cgroup, forks }) =
-        broker.receive(None)
+    let Ok(ToKeeper::Plan {
+        label,
+        instance,
+        report: path,
+        argv,
+        environment,
+        user,
+        cgroup,
+        groups,
+        confinement,
+        forks,
+    }) = broker.receive(None)
     else {
         // The broker died before it gave the word: nothing was started.
         return Ok(());
     };
-    // Out of whatever group the cluster's daemon lives in.
-    if let Some(above) = cgroup.as_deref().and_then(Path::parent) {
-        let _ = std::fs::write(above.join("cgroup.procs"), "0");
+    if let Some(cgroup) = &cgroup {
+        group::enter_as_keeper(cgroup);
     }
+    let prepared = confinement.prepare().and_then(|prepared| Ok((prepared, group::open(&groups)?)));
+    let (prepared, groups) = match prepared {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            crate::instance::save_report(&path, &Report::default())?;
+            let _ = broker.send(&FromKeeper::NotExecuted(why));
+            return Ok(());
+        }
+    };
     let (output, out) = pipe2(OFlag::O_CLOEXEC)?;
     let (failed, failure) = pipe2(OFlag::O_CLOEXEC)?;
     let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
     let err = out.try_clone()?;
-    let plan = Plan { program, argv, environment, user, cgroup, standard: [null, out, err], dies_with: None };
+    let standard = [null, out, err];
+    let plan = Plan { program, argv, environment, user, groups, standard, dies_with: None, prepared };
     let main = command::spawn(plan, failure)?;
     let mut report = Report { main: ProcessId::now(main.as_raw()), ..Report::default() };
     crate::instance::save_report(&path, &report)?;

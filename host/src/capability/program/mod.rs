@@ -5,8 +5,11 @@
 
 mod command;
 mod daemon;
+mod group;
 pub mod keeper;
+mod rate;
 pub mod tree;
+mod watcher;
 
 pub use daemon::{Condition, Ended, Report};
 
@@ -14,17 +17,33 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::policy::template::{Unfit, Values, fill_all};
-use crate::policy::{Lifetime, Program};
+use crate::policy::template::{Template, Unfit, Values, fill_all};
+use crate::policy::{Lifetime, Program, refused_for_reading, refused_for_writing};
+use crate::sandbox::confinement::{Confinement, Limits};
+use crate::sandbox::layers;
 use crate::seam::{Answer, Error, Slot};
 use crate::sys::trusted;
 use crate::sys::user::{self, User};
 
 /// What is said of a program that somebody else than root could have written, before who and where.
 pub const NOT_SAFE: &str = "not safe to run";
+/// Bytes of standard output, and of standard error, that are kept where nothing else is said.
+const OUTPUT_BYTES: usize = 256 * 1024;
+/// What a program of the action lifetime may use where nothing else is said: bytes of memory, tasks, bytes of a file.
+const OF_ACTIONS: Limits = Limits {
+    memory: Some(512 * 1024 * 1024),
+    tasks: Some(64),
+    cpu: None,
+    nofile: None,
+    fsize: Some(64 * 1024 * 1024),
+    output: None,
+};
+/// The same for a daemon.
+const OF_DAEMONS: Limits =
+    Limits { memory: None, tasks: Some(4096), cpu: None, nofile: None, fsize: None, output: None };
 /// Where programs look for programs.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -39,6 +58,10 @@ pub struct Permit {
     forks: bool,
     input: bool,
     timeout: Option<Duration>,
+    rate: Option<u32>,
+    confinement: Confinement,
+    /// The limits that the policy asks for, without ours.
+    asked: Limits,
 }
 
 /// Finds the binding of a label for a call that is meant for programs of one lifetime.
@@ -77,7 +100,7 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
     let unset = || refuse(Unfit::Parameter("a parameter that it needs is not set".to_owned()));
     let path = program.program.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
     let name = program.user.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
-    let (file, mut argv) = executable(program, label, &path).map_err(Error::Unavailable)?;
+    let (file, mut argv, seen) = executable(program, label, &path).map_err(Error::Unavailable)?;
     argv.extend(fill_all(&program.argv, &values).map_err(refuse)?);
     let mut environment = vec![PATH.to_owned()];
     if !program.environment.iter().any(|(name, _)| name == "LANG") {
@@ -89,7 +112,12 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
             environment.push(format!("{variable}={value}"));
         }
     }
-    let user = look_up(label, &name).map_err(Error::Unavailable)?;
+    let user = look_up(program, label, &name).map_err(Error::Unavailable)?;
+    if let Some(told) = layers::lacking(&program.grant.fixed.require, tree::cgroup_root().as_deref()) {
+        return Err(Error::Unavailable(format!("program {label}: {told}")));
+    }
+    let mut confinement = confinement(program, label, values)?;
+    confinement.read.extend(seen);
     Ok(Permit {
         label: label.to_owned(),
         file,
@@ -99,40 +127,101 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
         forks: program.forks,
         input: program.input,
         timeout: program.timeout_ms.map(Duration::from_millis),
+        rate: program.grant.rate,
+        confinement,
+        asked: program.grant.fixed.limits,
     })
+}
+
+/// What the program may reach, filled in.
+fn confinement(program: &Program, label: &str, values: Values<'_>) -> Answer<Confinement> {
+    let refuse = |error: Unfit| super::unfit("program", label, error);
+    let places = |templates: &[Template], check: fn(&Path) -> Option<&'static str>| {
+        let mut places = Vec::new();
+        for template in templates {
+            // A parameter that is not set names no place.
+            let Some(place) = template.fill(&values).map_err(refuse)? else { continue };
+            let place = PathBuf::from(place);
+            if let Some(why) = refused_for_reading(&place).or_else(|| check(&place)) {
+                let told = format!("view: {} cannot be granted: {why}", place.display());
+                return Err(refuse(Unfit::Parameter(told)));
+            }
+            places.push(place);
+        }
+        Ok(places)
+    };
+    let view = &program.grant.view;
+    let read = places(&view.read, |_| None)?;
+    let write = places(&view.write, refused_for_writing)?;
+    let mut fixed = program.grant.fixed.clone();
+    let ours = match program.lifetime {
+        Lifetime::Action => OF_ACTIONS,
+        Lifetime::Instance => OF_DAEMONS,
+    };
+    let limits = &mut fixed.limits;
+    limits.memory = limits.memory.or(ours.memory);
+    limits.tasks = limits.tasks.or(ours.tasks);
+    limits.fsize = limits.fsize.or(ours.fsize);
+    Ok(Confinement { read, write, cluster: view.cluster, fixed })
+}
+
+impl Permit {
+    /// Counts a start, if the policy bounds their number. `path` is where they are kept.
+    ///
+    /// # Errors
+    /// `denied` if there were too many within a minute; `unavailable` if they cannot be counted.
+    pub fn count(&self, path: impl FnOnce() -> std::io::Result<PathBuf>) -> Answer<()> {
+        let Some(most) = self.rate else { return Ok(()) };
+        let label = &self.label;
+        let path = path()
+            .map_err(|error| Error::Unavailable(format!("program {label}: its starts cannot be counted: {error}")))?;
+        rate::count(label, &path, most)
+    }
 }
 
 /// What a binding names and this node lacks, as far as nothing has to be known of an instance.
 pub fn lacking(program: &Program, label: &str) -> Vec<String> {
     let file = program.program.as_literal().and_then(|path| executable(program, label, path).err());
-    let user = program.user.as_literal().and_then(|name| look_up(label, name).err());
-    file.into_iter().chain(user).collect()
+    let user = program.user.as_literal().and_then(|name| look_up(program, label, name).err());
+    let layers = layers::lacking(&program.grant.fixed.require, tree::cgroup_root().as_deref());
+    let layers = layers.map(|told| format!("program {label}: {told}"));
+    file.into_iter().chain(user).chain(layers).collect()
 }
 
-/// What is executed, and the first of its arguments: the program, or its interpreter with the path of the script, which
-/// nobody but root can replace.
-fn executable(program: &Program, label: &str, path: &str) -> Result<(OwnedFd, Vec<String>), String> {
+/// What is executed, the first of its arguments (the program, or its interpreter with the path of the script, which
+/// nobody but root can replace), and the files that the program sees for that.
+fn executable(program: &Program, label: &str, path: &str) -> Result<(OwnedFd, Vec<String>, Vec<PathBuf>), String> {
     let failed = |path: &str, error: &std::io::Error| match error.kind() {
         ErrorKind::PermissionDenied => format!("program {label}: {NOT_SAFE}: {error}"),
         ErrorKind::NotFound => format!("program {label}: {path} is not there"),
         _ => format!("program {label}: {path}: {error}"),
     };
     let open = |path: &str| trusted::open_program(Path::new(path)).map_err(|error| failed(path, &error));
-    let Some(interpreter) = program.interpreter.first() else { return Ok((open(path)?, vec![path.to_owned()])) };
+    let real = |path: &str| Path::new(path).canonicalize().ok();
+    let Some(interpreter) = program.interpreter.first() else {
+        return Ok((open(path)?, vec![path.to_owned()], real(path).into_iter().collect()));
+    };
     let script = Path::new(path).canonicalize().and_then(|real| trusted::open(&real).map(|_| real));
     let script = script.map_err(|error| failed(path, &error))?;
     let mut argv = program.interpreter.clone();
     argv.push(script.to_string_lossy().into_owned());
-    Ok((open(interpreter)?, argv))
+    Ok((open(interpreter)?, argv, real(interpreter).into_iter().chain([script]).collect()))
 }
 
 /// Whom a program runs as; none in a namespace of one user.
-fn look_up(label: &str, name: &str) -> Result<Option<User>, String> {
+fn look_up(program: &Program, label: &str, name: &str) -> Result<Option<User>, String> {
     if user::is_alone() {
         return Ok(None);
     }
-    let found = user::look_up(name);
-    found.map(Some).ok_or_else(|| format!("program {label}: there is no user {name} on this node"))
+    let missing = |what: &str, name: &str| format!("program {label}: there is no {what} {name} on this node");
+    let Some(groups) = &program.grant.groups else {
+        return user::look_up(name).map(Some).ok_or_else(|| missing("user", name));
+    };
+    let mut found = user::account(name).ok_or_else(|| missing("user", name))?;
+    for name in groups {
+        found.groups.push(user::group(name).ok_or_else(|| missing("group", name))?);
+    }
+    Ok(Some(found))
 }
 
 /// The policy and the environment allow no NUL, so none is lost here.

@@ -106,6 +106,7 @@ impl Tree {
         }
         if let Some(cgroup) = &self.cgroup {
             remove(cgroup);
+            super::group::remove(cgroup);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::policy::{
     self, Diagnostic, Policy, Refused,
     lint::{self, Warning},
 };
+use crate::sandbox::layers;
 use crate::store::{self, install};
 
 #[derive(clap::Args)]
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     } else {
         named.iter().map(|path| (path.clone(), elsewhere(path))).collect()
     };
-    let layers = layers();
+    let layers = node();
     let agents = if named.is_empty() { damage::all() } else { BTreeMap::new() };
     let failed = checked.iter().any(|(_, checked)| checked.is_wrong()) || agents.values().any(|d| !d.is_empty());
     if format == Format::Json {
@@ -75,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         }
         println!("This node:");
         for (name, text) in &layers {
-            println!("  {name:12} {text}");
+            println!("  {name:16} {text}");
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -155,16 +156,17 @@ fn in_place(agent: &AgentName, number: u32) -> Checked {
     Checked { refused, misfits, warnings: lint::warnings(&policy, &text, path) }
 }
 
-fn layers() -> Vec<(&'static str, String)> {
+/// What this node offers, by name.
+fn node() -> Vec<(&'static str, String)> {
     let alone = crate::sys::user::is_alone();
     let user = match crate::sys::user::account(store::USER) {
         _ if alone => "one user only: plugins and programs run as you".to_owned(),
         Some(user) => format!("plugins run as {} ({})", store::USER, user.uid),
         None => format!("there is no user {}: `ocf-wasm install` makes it", store::USER),
     };
-    let tracking = match tree::cgroup_root() {
-        Some(root) => format!("daemons are tracked by control group ({})", root.display()),
-        None => "weaker: no control group can be made here; daemons are tracked by descent and session".to_owned(),
-    };
-    vec![("user", user), ("tracking", tracking)]
+    let groups = tree::cgroup_root();
+    let found = layers::layers(groups.as_deref());
+    let mut all = vec![("user", user)];
+    all.extend(found.into_iter().map(|found| (found.layer.word(), found.text)));
+    all
 }

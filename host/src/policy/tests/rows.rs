@@ -4,7 +4,7 @@
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
 const DIGEST: &str = "\"sha256:b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2\"";
-pub(super) const ROWS: [Row; 79] = [
+pub(super) const ROWS: [Row; 97] = [
     ("", "format", "1", "", &["2", "\"1\""]),
     ("", "plugin", "{ digest = [] }", "t", &[]),
     ("", "program", "{}", "t", &["{ X = {} }", "{ x = 7 }", "{ \"\" = {} }"]),
@@ -137,6 +137,42 @@ pub(super) const ROWS: [Row; 79] = [
     ("url", "port", "[80, 8080]", "a", &["[]", "[0]", "[\"80\"]"]),
     ("url", "path", "\"/health\"", "s", &["\"health\"", "\"/a/../b\"", "\"/a?b\""]),
     ("duration", "max", "\"1min\"", "s", &["\"long\"", "\"0s\""]),
+    ("[program.LABEL]", "groups", "[\"adm\"]", "a", &["[\"\"]", "[7]"]),
+    (
+        "[program.LABEL]",
+        "capabilities",
+        "[\"NET_BIND_SERVICE\"]",
+        "a",
+        &["[\"CAP_CHOWN\"]", "[\"chown\"]", "[\"ALL\"]", "[7]"],
+    ),
+    ("[program.LABEL]", "view", "{ read = [\"/srv\"] }", "t", &[]),
+    ("[program.LABEL]", "network", "\"none\"", "s", &["\"all\"", "\"hots\""]),
+    ("[program.LABEL]", "limits", "{ tasks = 9 }", "t", &[]),
+    ("[program.LABEL]", "rate", "60", "i", &["0", "6001"]),
+    ("[program.LABEL]", "require", "[\"view\"]", "a", &["[\"veiw\"]", "[7]"]),
+    ("[program.LABEL]", "namespaces", "[\"ipc\"]", "a", &["[\"user\"]", "[7]"]),
+    (
+        "view",
+        "read",
+        "[\"/srv\"]",
+        "a",
+        &["[\"srv\"]", "[\"/\"]", "[\"/proc/1\"]", "[{ param = \"p\", text = {} }]", "[{ fact = \"node\" }]"],
+    ),
+    (
+        "view",
+        "write",
+        "[\"/srv\"]",
+        "a",
+        &["[\"/dev/sda\"]", "[\"/var\"]", "[\"/usr/local/x\"]", "[\"/srv/../x\"]", "[7]"],
+    ),
+    ("view", "cluster", "true", "b", &[]),
+    ("limits", "memory", "\"64MiB\"", "s", &["\"64\"", "\"1KiB\"", "\"1025GiB\"", "\"-1MiB\""]),
+    ("limits", "tasks", "64", "i", &["0", "4194305"]),
+    ("limits", "cpu", "\"10s\"", "s", &["\"long\""]),
+    ("limits", "nofile", "1024", "i", &["0"]),
+    ("limits", "fsize", "\"0KiB\"", "s", &["\"+1MiB\""]),
+    ("limits", "output", "\"64KiB\"", "s", &["\"5MiB\""]),
+    ("view", "read", "[{ param = \"p\", directory = { under = \"/srv\" } }]", "a", &[]),
     // What is open where it decides more than a word.
     (
         "[program.LABEL]",
@@ -201,7 +237,10 @@ pub(super) const ROWS: [Row; 79] = [
 ];
 
 /// Whole files with what no single key can have.
-pub(super) const FILES: [&str; 23] = [
+pub(super) const FILES: [&str; 26] = [
+    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { cluster = true }\n",
+    "format = 1\n[program.x]\nprogram = \"/srv/a/b\"\nlifetime = \"action\"\nuser = \"b\"\n[program.y]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/srv/a\"] }\n",
+    "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"instance\"\nuser = \"b\"\nlimits = { output = \"64KiB\" }\n",
     "",
     "format = 1\nformat = 1\n",
     "format = 1\n[program.x]\n[program.x]\n",

@@ -69,6 +69,8 @@ fn file(table: &str, pairs: &Pairs) -> String {
         "unix" => format!("format = 1\n[endpoint.x]\nunix = {inline}\n"),
         "url" => format!("format = 1\n[endpoint.x]\nhttp = {{ param = \"p\", url = {inline} }}\n"),
         "{ ... }" if pairs.iter().any(|pair| pair.0 == "url") => format!("format = 1\n[endpoint.x]\nhttp = {inline}\n"),
+        "view" => format!("format = 1\n{program} \"action\"\nnetwork = \"host\"\nview = {inline}\n"),
+        "limits" => format!("format = 1\n{program} \"action\"\nlimits = {inline}\n"),
         "{ ... }" => format!("format = 1\n{program} \"action\"\nargv = [{inline}]\n"),
         "file, directory" => argument("file"),
         kind => argument(kind),
@@ -200,6 +202,7 @@ fn every_line_that_finds_a_mistake_was_reached() {
         ("path.rs", include_str!("../path.rs")),
         ("endpoint.rs", include_str!("../endpoint.rs")),
         ("template.rs", include_str!("../template.rs")),
+        ("confine.rs", include_str!("../confine.rs")),
     ] {
         for (number, line) in text.lines().enumerate() {
             // The helpers pass on what they are given.

@@ -1,0 +1,142 @@
+//! The control groups that limit a tree: the one that tracks it where that can count memory and tasks, else one more of
+//! the same name for each.
+//!
+//! What must never enter here: who is in them; a child enters by itself.
+
+use std::fs::{self, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use crate::sandbox::confinement::Limits;
+
+/// Hierarchies of cgroup v1 that limit, and the file of their limit.
+const V1: [(&str, &str, &str); 2] =
+    [("memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("tasks", "/sys/fs/cgroup/pids", "pids.max")];
+/// The same for cgroup v2, by the name of its controller.
+const V2: [(&str, &str, &str); 2] = [("memory", "memory", "memory.max"), ("tasks", "pids", "pids.max")];
+/// The directory of ours in each hierarchy.
+const OURS: &str = "ocf-wasm";
+/// Where keepers are, beside the groups of what they keep: a group with limits below it may have no members.
+const KEEPERS: &str = "keepers";
+
+/// Makes the groups of a tree, and limits them. Returns the files by which a process enters them.
+///
+/// # Errors
+/// A sentence: a group cannot be made, or a limit that was `asked` for cannot be set.
+pub(super) fn make(tracking: Option<&Path>, limits: &Limits, asked: &Limits) -> Result<Vec<PathBuf>, String> {
+    let mut lists = Vec::new();
+    if let Some(tracking) = tracking {
+        fs::create_dir(tracking).map_err(|error| format!("control group {}: {error}", tracking.display()))?;
+        lists.push(tracking.join("cgroup.procs"));
+    }
+    for ((what, most), asked) in
+        [("memory", limits.memory), ("tasks", limits.tasks)].into_iter().zip([asked.memory, asked.tasks])
+    {
+        let Some(most) = most else { continue };
+        let limited = tracking.and_then(|tracking| limit(tracking, what, most));
+        match limited {
+            Some(list) if !lists.contains(&list) => lists.push(list),
+            Some(_) => {}
+            None if asked.is_some() => {
+                return Err(format!("limits.{what} needs a control group that limits it, which cannot be made here"));
+            }
+            None => {}
+        }
+    }
+    Ok(lists)
+}
+
+/// Opens the lists of members, for a child that will write itself into them.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn open(lists: &[PathBuf]) -> Result<Vec<OwnedFd>, String> {
+    let open = |list: &PathBuf| match OpenOptions::new().write(true).open(list) {
+        Ok(file) => Ok(OwnedFd::from(file)),
+        Err(error) => Err(format!("control group {}: {error}", list.display())),
+    };
+    lists.iter().map(open).collect()
+}
+
+/// Sets a limit on the tree that is tracked by a group. Returns the list of members of the group that has it.
+fn limit(tracking: &Path, what: &str, most: u64) -> Option<PathBuf> {
+    let set = |group: &Path, file: &str| fs::write(group.join(file), most.to_string()).ok();
+    if let Some((_, controller, file)) = V2.iter().find(|row| row.0 == what)
+        && tracking.parent().is_some_and(|ours| offer(ours, controller))
+    {
+        set(tracking, file)?;
+        // Without it, what is over the limit would only be put aside.
+        let _ = fs::write(tracking.join("memory.swap.max"), "0");
+        return Some(tracking.join("cgroup.procs"));
+    }
+    let (_, root, file) = V1.iter().find(|row| row.0 == what)?;
+    if !Path::new(root).join("cgroup.procs").exists() {
+        return None;
+    }
+    let group = Path::new(root).join(OURS).join(tracking.file_name()?);
+    fs::create_dir_all(&group).ok()?;
+    set(&group, file)?;
+    Some(group.join("cgroup.procs"))
+}
+
+/// Has a controller offered to the groups below ours. False if the hierarchy does not have it.
+fn offer(ours: &Path, controller: &str) -> bool {
+    let Some(root) = ours.parent() else { return false };
+    let has = |group: &Path, file: &str| {
+        fs::read_to_string(group.join(file)).is_ok_and(|words| words.split_whitespace().any(|word| word == controller))
+    };
+    if !has(root, "cgroup.controllers") {
+        return false;
+    }
+    [root, ours].iter().all(|group| {
+        has(group, "cgroup.subtree_control")
+            || fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok()
+    })
+}
+
+/// Puts this process, a keeper, out of whatever group the cluster's daemon lives in.
+pub(super) fn enter_as_keeper(tracking: &Path) {
+    if let Some(ours) = tracking.parent() {
+        let keepers = ours.join(KEEPERS);
+        let _ = fs::create_dir(&keepers);
+        let _ = fs::write(keepers.join("cgroup.procs"), "0");
+    }
+}
+
+/// Removes the groups that limited a tree that is gone.
+pub(super) fn remove(tracking: &Path) {
+    let Some(name) = tracking.file_name() else { return };
+    for (_, root, _) in V1 {
+        let _ = fs::remove_dir(Path::new(root).join(OURS).join(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_was_asked_for_is_set_or_refused() {
+        let place = std::env::temp_dir().join(format!("ocf-wasm-group-{}", std::process::id()));
+        let asked = Limits { tasks: Some(7), ..Limits::default() };
+        // A hierarchy of version 2, as far as files show one.
+        let ours = place.join(OURS);
+        fs::create_dir_all(&ours).unwrap();
+        for (group, file, words) in [
+            (&place, "cgroup.controllers", "memory pids"),
+            (&place, "cgroup.subtree_control", "pids"),
+            (&ours, "cgroup.subtree_control", ""),
+        ] {
+            fs::write(group.join(file), words).unwrap();
+        }
+        let made = make(Some(&ours.join("x")), &asked, &asked);
+        let set = fs::read_to_string(ours.join("x/pids.max"));
+        let offered = fs::read_to_string(ours.join("cgroup.subtree_control"));
+        let _ = fs::remove_dir_all(&place);
+        assert_eq!(made, Ok(vec![ours.join("x/cgroup.procs")]));
+        assert_eq!((set.unwrap(), offered.unwrap()), ("7".to_owned(), "+pids".to_owned()));
+        // Nowhere to make one.
+        assert!(make(None, &asked, &asked).is_err_and(|told| told.contains("limits.tasks")));
+        assert_eq!(make(None, &asked, &Limits::default()), Ok(vec![]));
+    }
+}
