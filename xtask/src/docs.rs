@@ -12,6 +12,7 @@ pub(crate) fn run() -> Result<()> {
     let mut host = cargo(&["test", "--package", "ocf-wasm", "--features", "tool", "--lib", "checked_in"]);
     must(host.env("UPDATE_GOLDEN", "1"))?;
     must(&mut cargo(&["build", "--profile", "guest", "--target", "wasm32-wasip2", "--package", "hostile-guest"]))?;
-    let mut outside = cargo(&["test", "--package", "ocf-wasm-tests", "--test", "why"]);
+    super::test::reach()?;
+    let mut outside = cargo(&["test", "--package", "ocf-wasm-tests", "--test", "why", "--test", "confined"]);
     must(outside.env("UPDATE_GOLDEN", "1").env("OCF_WASM_DIST", dist::run()?))
 }

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 
 /// What the tests use when they are root: Pacemaker with its executor and tools, corosync, Debian's agents, the readers of
-/// metadata, and what kills a process at a chosen system call.
+/// metadata, what kills a process at a chosen system call, and two services to be confined.
 ///
 /// crmsh and pcs are there to read metadata and to configure clusters of namespaces; nothing of them is started. They cost 15 s and 13 MB, most of it Ruby, in
 /// which the daemon of pcs is written.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 13] = [
     "pacemaker",
     "pacemaker-cli-utils",
     "pacemaker-resource-agents",
@@ -22,6 +22,8 @@ const PACKAGES: [&str; 11] = [
     "iproute2",
     "procps",
     "strace",
+    "postgresql",
+    "nginx-light",
 ];
 
 /// Installs the targets that plugins and the agent are built for.

@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let tree = dist::run()?;
     let guests = ["build", "--profile", "guest", "--target", "wasm32-wasip2"];
     must(cargo(&guests).args(["--package", "hostile-guest", "--package", "broken-guest"]))?;
+    reach()?;
     let skipped = target().join("skipped");
     // Of an earlier run; that there is none is fine.
     let _ = std::fs::remove_file(&skipped);
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let mut command = cargo(&["test", "--no-fail-fast"]);
         command.args(packages).args(arguments).stdout(Stdio::piped());
         command.env("OCF_WASM_DIST", &tree).env("OCF_WASM_SKIPPED", &skipped);
+        command.env("OCF_WASM_REACH", target().join(super::triple()).join("release/reach"));
         command.env("OCF_WASM_HOSTILE", target().join("wasm32-wasip2/guest/hostile_guest.wasm"));
         let before = tally.failed.len();
         if !watch(&mut command, &mut tally)? && tally.failed.len() == before {
@@ -72,6 +74,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         println!("not tried: {why}{times}");
     }
     tally.judge()
+}
+
+/// Builds the program that says what it can reach: static, since it is run where there may be no libraries.
+///
+/// # Errors
+/// If it does not build.
+pub(crate) fn reach() -> Result<()> {
+    must(&mut cargo(&["build", "--release", "--target", &super::triple(), "--package", "reach"]))
 }
 
 /// Runs a group, shows what it prints, and counts. False if it did not end well.

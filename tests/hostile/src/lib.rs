@@ -76,6 +76,8 @@ enum Misdeed {
     Doze,
     /// Run a program that does not end.
     Stuck,
+    /// Run that program to its end, and log what it says.
+    Relay,
     /// Log more than anybody reads.
     Flood,
     /// Log what looks like an exit reason, with control characters.
@@ -266,6 +268,20 @@ impl Hostile {
             },
             Misdeed::Doze => std::thread::sleep(Duration::from_hours(24)),
             Misdeed::Stuck => drop(STUCK.run()?),
+            Misdeed::Relay => {
+                let output = STUCK.run()?;
+                log::info(format!(
+                    "relayed {:?}, {} bytes, truncated: {}",
+                    output.status,
+                    output.stdout.len(),
+                    output.truncated
+                ));
+                for line in
+                    [&output.stdout, &output.stderr].iter().flat_map(|text| text.split(|byte| *byte == b'\n')).take(200)
+                {
+                    log::info(format!("relay: {}", String::from_utf8_lossy(&line[..line.len().min(200)])));
+                }
+            }
             Misdeed::Flood => {
                 for line in 0..20_000 {
                     log::error(format!("line {line}: {}", "x".repeat(1000)));

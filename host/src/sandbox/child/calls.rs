@@ -308,3 +308,57 @@ pub(super) fn filters(network: Network) -> Result<Vec<Filter>, String> {
         .map(|(rows, refusal)| Filter::all_but(rows, refusal).map_err(|error| format!("system calls: {error}")))
         .collect()
 }
+
+#[cfg(test)]
+#[allow(unsafe_code, reason = "the tests make calls that nobody needs, to see that they are refused")]
+mod tests {
+    use super::*;
+    use nix::sys::wait::{WaitStatus, waitpid};
+
+    /// The error that a call ends with under the filters of a network; 0 if it is made and works.
+    fn error(network: Network, number: i64, arguments: [i64; 2]) -> i32 {
+        let filters = filters(network).unwrap();
+        let child = crate::sys::fork::fork(|| {
+            if !filters.iter().all(|filter| filter.install().is_ok()) {
+                return 255;
+            }
+            // SAFETY: numbers that name nothing and null pointers: what is let through fails, or only asks.
+            let answer = unsafe { libc::syscall(number, arguments[0], arguments[1], 0, 0, 0, 0) };
+            if answer >= 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(254) }
+        });
+        match waitpid(child.unwrap(), None) {
+            Ok(WaitStatus::Exited(_, error)) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_listed_is_refused_and_what_is_beside_it_is_not() {
+        for row in REFUSED.iter().filter(|row| row.when.is_empty()) {
+            assert_eq!(error(Network::Host, row.number, [-1, -1]), libc::EPERM, "{}", row.name);
+        }
+        assert_eq!(error(Network::Host, libc::SYS_clone3, [0, 0]), libc::ENOSYS);
+        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWNET, libc::CLONE_NEWPID] {
+            assert_eq!(error(Network::Host, libc::SYS_clone, [flag.into(), 0]), libc::EPERM);
+        }
+        for (call, argument, expected) in
+            [(libc::SYS_ioctl, 0x5412, libc::EPERM), (libc::SYS_ioctl, 0x5401, libc::EBADF), (libc::SYS_getppid, 0, 0)]
+        {
+            assert_eq!(error(Network::Host, call, [-1, argument]), expected, "{call} {argument:x}");
+        }
+        assert_eq!(error(Network::Host, libc::SYS_personality, [0xffff_ffff, 0]), 0);
+        assert_eq!(error(Network::Host, libc::SYS_personality, [0x0004_0000, 0]), libc::EPERM);
+    }
+
+    #[test]
+    fn families_of_sockets_are_those_of_the_network() {
+        let of = |network, family: i32| error(network, libc::SYS_socket, [family.into(), libc::SOCK_DGRAM.into()]);
+        for network in [Network::Nothing, Network::Loopback, Network::Host] {
+            assert_eq!(of(network, libc::AF_UNIX), 0);
+            let refused = if network == Network::Nothing { libc::EACCES } else { libc::EAFNOSUPPORT };
+            assert_eq!(of(network, libc::AF_VSOCK), refused);
+            assert_eq!(of(network, libc::AF_ALG), refused);
+            assert_eq!(of(network, libc::AF_INET), if network == Network::Nothing { libc::EACCES } else { 0 });
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Programs of an action that do not behave: what they leave is ended, and what they take is bounded.
+
+use std::process::Stdio;
+
+use ocf_wasm_tests::host::until;
+use ocf_wasm_tests::node::room;
+
+use super::Room;
+
+fn shell(inside: &Room, script: &str, more: &str) -> Result<Vec<String>, String> {
+    inside.grant("/bin/sh", &["-c", script], more);
+    inside.relay()
+}
+
+#[test]
+fn what_a_program_leaves_behind_ends_with_it() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    for (script, more) in [
+        ("setsid sh -c 'setsid sleep 8471.1 & exit' & exit 0", ""),
+        ("setsid sh -c 'setsid sleep 8471.1 & exit' & exit 0", "namespaces = [\"pid\"]"),
+        ("trap '' TERM HUP; setsid sh -c 'trap \"\" TERM HUP; sleep 8471.1; sleep 8471.1' & exit 0", ""),
+    ] {
+        let said = shell(&inside, script, more).unwrap();
+        assert!(said[0].contains("Exited(0)"), "{said:?}");
+        until("nothing of it is left", || inside.left("8471.1") == 0);
+    }
+}
+
+#[test]
+fn what_does_not_end_in_time_is_ended_with_all_that_is_below_it() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    for more in ["", "namespaces = [\"pid\"]\n"] {
+        let script = "trap '' TERM; setsid sleep 8472.1 & setsid setsid sleep 8472.1 & while :; do sleep 8472.1; done";
+        let told = shell(&inside, script, &format!("{more}timeout = \"300ms\"")).unwrap_err();
+        assert!(told.contains("no time left"), "{told}");
+        until("nothing of it is left", || inside.left("8472.1") == 0);
+    }
+}
+
+#[test]
+fn an_action_that_is_killed_takes_its_program_with_it() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    inside.grant("/bin/sh", &["-c", "setsid sleep 8473.1 & exec sleep 8473.2"], "");
+    let (mut call, _) = inside.call("monitor", "killed", &["do=relay", "in=every-monitor"]);
+    let mut call = call.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("the program runs", || inside.left("8473.1") == 1 && inside.left("8473.2") == 1);
+    // As the executor does it: the whole process group, without a word.
+    let kill = "pkill -KILL -g $(ps -o pgid= -p $(pgrep -o -x hostile))";
+    let killed = inside.node.executor.command(&["sh", "-c", kill]).status().unwrap();
+    assert!(killed.success());
+    until("the program is gone, and what it left", || inside.left("8473.1") == 0 && inside.left("8473.2") == 0);
+    let _ = (call.kill(), call.wait());
+    until("no watcher is left", || inside.node.count("resource.d/test/hostile") == 0);
+}
+
+#[test]
+fn what_a_program_takes_is_bounded() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    for (what, script, more, expected) in [
+        ("a number of files", "ulimit -n", "limits = { nofile = 77 }", "77"),
+        ("files that are open, without a word", "ulimit -n", "", "1024"),
+        ("no core", "ulimit -c", "", "0"),
+        (
+            "a size of files",
+            "head -c 3M /dev/zero >/dev/shm/x; wc -c </dev/shm/x",
+            "limits = { fsize = \"1MiB\" }",
+            "1048576",
+        ),
+        ("a processor's time", "sh -c 'while :; do :; done'; echo $?", "limits = { cpu = \"1s\" }", "137"),
+        (
+            "tasks",
+            "i=0; while [ $i -lt 50 ]; do sleep 8474.1 & i=$((i+1)); done; echo all",
+            "limits = { tasks = 9 }",
+            "Cannot fork",
+        ),
+        ("tasks that have no parent", "f() { setsid sleep 8474.1 & f; }; f", "limits = { tasks = 9 }", "Cannot fork"),
+        ("memory", "head -c 200M /dev/zero | tail; echo $?", "limits = { memory = \"32MiB\" }", "137"),
+        (
+            "output",
+            "head -c 9M /dev/zero",
+            "limits = { output = \"64KiB\" }",
+            "Exited(0), 65536 bytes, truncated: true",
+        ),
+        ("output, without a word", "head -c 9M /dev/zero", "", "Exited(0), 262144 bytes, truncated: true"),
+    ] {
+        let said = shell(&inside, script, more).unwrap_or_else(|why| panic!("{what}: {why}"));
+        assert!(said.iter().any(|line| line.contains(expected)), "{what}: {said:#?}");
+        until("nothing of it is left", || inside.left("8474.1") == 0);
+    }
+}
+
+#[test]
+fn starts_are_counted_over_all_actions() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    for expected in [true, true, false, false] {
+        let said = shell(&inside, "echo hello", "rate = 2");
+        assert_eq!(said.is_ok(), expected, "{said:?}");
+        assert!(expected || said.is_err_and(|why| why.contains("`rate` grants no more")));
+    }
+}
+
+#[test]
+fn what_this_node_lacks_is_told() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    for (more, expected) in [
+        ("groups = [\"nobody-s-group\"]", "there is no group nobody-s-group on this node"),
+        ("view = { read = [\"/srv/absent\"] }", "view: /srv/absent is not there"),
+        ("view = { read = [\"/var/run/log-0\"] }", "leads through a symbolic link"),
+    ] {
+        let told = shell(&inside, "true", more).unwrap_err();
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    assert!(shell(&inside, "true", "require = [\"view\", \"landlock\"]").is_ok());
+}
