@@ -15,6 +15,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::kind::{Kind, Place};
 use super::template::{Argument, Origin, Source, Template};
 use super::{Policy, Program, place};
+use crate::sandbox::confinement::capability_names;
 
 /// A danger that was found, and where.
 struct Found {
@@ -169,6 +170,16 @@ fn is_wide(under: &Path) -> bool {
         || ["/proc", "/sys", "/dev"].iter().any(|top| under.starts_with(top)) && !under.starts_with("/dev/shm")
 }
 
+/// Whether a program sees a path, as far as the policy says it: what is granted from outside may be anywhere.
+fn is_seen(program: &Program, path: &Path) -> bool {
+    let view = &program.grant.view;
+    let granted = view.read.iter().chain(&view.write);
+    let always =
+        ["/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/proc", "/sys", "/dev", "/tmp", "/var/tmp"];
+    always.iter().any(|place| path.starts_with(place))
+        || granted.into_iter().any(|place| place.as_literal().is_none_or(|place| path.starts_with(place)))
+}
+
 fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
     let mut all = Vec::new();
     let mut add =
@@ -197,7 +208,8 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
                 }
             }
             Pattern::Root => {
-                if program.user.as_literal().is_some_and(is_root) {
+                // Who has the cluster has more, which is said instead.
+                if program.user.as_literal().is_some_and(is_root) && !program.grant.view.cluster {
                     add(at(&["program", label, "user"]), String::new(), what, user);
                 }
             }
@@ -253,6 +265,28 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
                         && shared.iter().any(|shared| place.under.starts_with(shared))
                     {
                         add(value.steps.clone(), value.who(), place.under.display().to_string(), user.clone());
+                    }
+                }
+            }
+            Pattern::Capability(all) => {
+                let names = capability_names(program.grant.fixed.capabilities);
+                if let Some(name) = names.into_iter().find(|name| all.contains(name)) {
+                    add(at(&["program", label, "capabilities"]), String::new(), name.to_owned(), user);
+                }
+            }
+            Pattern::Cluster => {
+                if program.user.as_literal().is_some_and(is_root) && program.grant.view.cluster {
+                    add(at(&["program", label, "view", "cluster"]), String::new(), what, user);
+                }
+            }
+            Pattern::Unseen => {
+                for (number, argument) in program.argv.iter().enumerate() {
+                    let Argument::One(template) = argument else { continue };
+                    if let Some(path) = template.as_literal().filter(|path| path.starts_with('/'))
+                        && !is_seen(program, Path::new(path))
+                    {
+                        let steps = at(&["program", label, "argv", &number.to_string()]);
+                        add(steps, String::new(), path.to_owned(), user.clone());
                     }
                 }
             }

@@ -55,6 +55,12 @@ pub(super) enum Pattern {
     AnyPort,
     /// An address that gives away secrets to whoever asks.
     Address(&'static [&'static str]),
+    /// A capability of these, each of which leads to all others.
+    Capability(&'static [&'static str]),
+    /// Talking to the cluster's daemons as root.
+    Cluster,
+    /// An argument that is a path which the program does not see.
+    Unseen,
     /// A program that somebody else than root can replace: found on the node, by who checks it there.
     Replaceable,
 }
@@ -387,6 +393,40 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
         pattern: Pattern::Address(&["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"]),
         sentence: "{what} is where clouds hand out credentials: the plugin can ask for those of this node",
         instead: "leave it out, unless the plugin is meant to have them",
+    },
+    Risk {
+        name: "capability that is all",
+        pattern: Pattern::Capability(&[
+            "SYS_ADMIN",
+            "SYS_MODULE",
+            "SYS_RAWIO",
+            "SYS_PTRACE",
+            "BPF",
+            "DAC_OVERRIDE",
+            "DAC_READ_SEARCH",
+            "CHOWN",
+            "FOWNER",
+            "SETFCAP",
+            "SETPCAP",
+            "MKNOD",
+            "SYS_BOOT",
+            "MAC_ADMIN",
+            "MAC_OVERRIDE",
+        ]),
+        sentence: "{what} goes past owners, modes or the kernel itself: whoever finds a hole in the program can make it root",
+        instead: "leave it out, or give the program's files to the user that it runs as",
+    },
+    Risk {
+        name: "the cluster as root",
+        pattern: Pattern::Cluster,
+        sentence: "{what} can change the cluster's configuration, and so have any node run any agent as root",
+        instead: "leave `cluster` out, or name a user that is not in the group haclient, if that is enough",
+    },
+    Risk {
+        name: "path that is not seen",
+        pattern: Pattern::Unseen,
+        sentence: "the program does not see {what}: to it, it is not there, and what it concludes from that may be wrong",
+        instead: "grant it: view = { read = [\"...\"] }, or `write`",
     },
     Risk {
         name: "replaceable",

@@ -19,7 +19,7 @@ fn of(lines: &str) -> String {
 const P: &str = "whoever may set the parameter p";
 
 /// The danger, a policy that has it and no other, what is said, and the same policy without it.
-const CASES: [(&str, &str, &str, &str); 29] = [
+const CASES: [(&str, &str, &str, &str); 32] = [
     (
         "interpreter",
         "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
@@ -34,15 +34,15 @@ const CASES: [(&str, &str, &str, &str); 29] = [
     ),
     (
         "runs other programs",
-        "program = \"/usr/bin/find\"\nargv = [\"/srv\", [\"-name\", { slot = \"s\", name = {} }]]",
+        "program = \"/usr/bin/find\"\nargv = [\"/etc\", [\"-name\", { slot = \"s\", name = {} }]]",
         "6:27 find runs other programs when it is told to: the plugin can make it run any program as nobody",
-        "program = \"/usr/bin/find\"\nargv = [\"/srv\"]",
+        "program = \"/usr/bin/find\"\nargv = [\"/srv\"]\nview = { read = [\"/srv\"] }",
     ),
     (
         "edits files",
         "program = \"/usr/bin/rm\"\nargv = [{ param = \"p\", file = { under = \"/srv/web\" } }]",
         "6:9 rm changes what its arguments name: whoever may set the parameter p can change all that nobody may change",
-        "program = \"/usr/bin/rm\"\nargv = [\"/srv/web/lock\"]",
+        "program = \"/usr/bin/rm\"\nargv = [\"/srv/web/lock\"]\nview = { write = [\"/srv/web\"] }",
     ),
     (
         "ends processes",
@@ -115,6 +115,24 @@ const CASES: [(&str, &str, &str, &str); 29] = [
         "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"127.0.0.1\", port = { slot = \"s\", port = {} } }",
         "7:29 a plugin that is not what it seems can try every port of 127.0.0.1, and hear what answers",
         "program = \"/bin/true\"\n[endpoint.e]\ntcp = { host = \"127.0.0.1\", port = { slot = \"s\", port = { max = 99 } } }",
+    ),
+    (
+        "capability that is all",
+        "program = \"/usr/sbin/nginx\"\ncapabilities = [\"NET_BIND_SERVICE\", \"DAC_OVERRIDE\"]",
+        "6:16 DAC_OVERRIDE goes past owners, modes or the kernel itself: whoever finds a hole in the program can make it root",
+        "program = \"/usr/sbin/nginx\"\ncapabilities = [\"NET_BIND_SERVICE\", \"SETUID\", \"SETGID\"]",
+    ),
+    (
+        "the cluster as root",
+        "program = \"/usr/sbin/crm_attribute\"\nuser = \"root\"\nnetwork = \"host\"\nview = { cluster = true }",
+        "7:20 crm_attribute can change the cluster's configuration, and so have any node run any agent as root",
+        "program = \"/usr/sbin/crm_attribute\"\nuser = \"web\"\nnetwork = \"host\"\nview = { cluster = true }",
+    ),
+    (
+        "path that is not seen",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", \"/srv/data/lock\"]\nview = { read = [\"/srv/dat\"] }",
+        "6:15 the program does not see /srv/data/lock: to it, it is not there, and what it concludes from that may be wrong",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", \"/srv/data/lock\"]\nview = { read = [\"/srv/data\"] }",
     ),
     (
         "address of secrets",
