@@ -30,6 +30,7 @@ labels! {
         argv     = []
         lifetime = "instance"
         user     = ""
+        network  = "host"
         stop     = [{ signal = "TERM", grace = "66%" }]
     "#;
     /// says in every monitor whether the program works, where that is wanted

@@ -29,6 +29,7 @@ labels! {
         argv        = ["--port", { param = "port", port = {} }, "--node", { fact = "node" }]
         lifetime    = "instance"
         user        = ""
+        network     = "host"
         environment = { GREET = { param = "greet", text = { max = 200 } } }
         stop        = [{ signal = "TERM", grace = "rest" }]
         output      = "journal"

@@ -83,7 +83,7 @@ fn compare(rows: &[String], cells: &BTreeMap<(String, usize), String>) {
         let shown: Vec<&str> = (0..GRANTS.len()).map(cell).collect();
         writeln!(text, "| {row} | {} |", shown.join(" | ")).unwrap();
     }
-    text.push_str("\n```toml\n");
+    text.push_str("\n```text\n");
     for (name, lines) in GRANTS {
         let indented = lines.replace('\n', "\n    ");
         writeln!(text, "# {name}\n    {indented}").unwrap();

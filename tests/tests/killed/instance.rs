@@ -41,8 +41,9 @@ impl Place {
             let policy = policy_of("sample-tcp-server")
                 .replace("\"/usr/libexec/ocf-wasm/examples/greeter\"", &format!("{:?}", shell.display().to_string()))
                 .replace("argv        = [\"--port\", ", &format!("argv = [\"-c\", '{script}', \"greeter\", "))
-                .replace("\"--node\", ", "");
-            assert!(policy.contains(&script) && !policy.contains("\"--"), "{policy}");
+                .replace("\"--node\", ", "")
+                .replace("network ", &format!("view = {{ write = [\"{}\"] }}\nnetwork ", traces.path().display()));
+            assert!(policy.contains("view = ") && policy.contains(&script) && !policy.contains("\"--"), "{policy}");
             host.policy(SERVER, &policy);
         }
         Self { host, agent, traces, count: AtomicU32::new(0) }

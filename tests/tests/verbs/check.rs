@@ -26,7 +26,7 @@ fn check_says_what_is_right_and_what_this_node_offers() {
         json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null, "misfits": [], "warnings": [] })
     );
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
-    assert!(known["node"]["user"].is_string() && known["node"]["tracking"].is_string(), "{known}");
+    assert!(known["node"]["user"].is_string() && known["node"]["cgroup"].is_string(), "{known}");
 }
 
 #[test]
@@ -41,7 +41,8 @@ fn check_points_at_a_mistake() {
     let expected = format!(
         "error: unknown key `liftime`\n{margin}--> {}:{number}:1\n{margin} |\n{number} | {line}\n{margin} | ^^^^^^^\n\
          hint: did you mean `lifetime`?\n\
-         expected: program, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals\n",
+         expected: program, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals, \
+         groups, capabilities, view, network, limits, rate, require, namespaces\n",
         file.display()
     );
     let ran = host.run(&["check", text(&file)]);
