@@ -83,12 +83,11 @@ fn compare(rows: &[String], cells: &BTreeMap<(String, usize), String>) {
         let shown: Vec<&str> = (0..GRANTS.len()).map(cell).collect();
         writeln!(text, "| {row} | {} |", shown.join(" | ")).unwrap();
     }
-    text.push_str("\n```text\n");
+    text.push_str("\nWhat each is granted:\n\n");
     for (name, lines) in GRANTS {
-        let indented = lines.replace('\n', "\n    ");
-        writeln!(text, "# {name}\n    {indented}").unwrap();
+        let shown: Vec<String> = lines.lines().map(|line| format!("`{line}`")).collect();
+        writeln!(text, "- {name}{}{}", if shown.is_empty() { "" } else { ": " }, shown.join(", ")).unwrap();
     }
-    text.push_str("```\n");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reach.md");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         return fs::write(path, text).unwrap();
