@@ -34,6 +34,7 @@ labels! {
         lifetime    = "instance"
         type        = "forking"
         user        = ""
+        network     = "host"
     "#;
     /// fetched in every monitor
     Endpoint PAGE = "page" suggest r#"
