@@ -20,6 +20,7 @@ struct Service {
     host: TestHost,
     port: u16,
     name: String,
+    script: String,
 }
 
 impl Service {
@@ -31,22 +32,20 @@ impl Service {
         host.install("web-service");
         host.policy(AGENT, &ours);
         let script = fs::read_to_string(checkout().join("plugins/web-service/page.sh")).unwrap();
-        // The lie, if there is one: a file beside the script with the status of `status`, or with `hang` for `stop`.
-        let liar = "#!/bin/sh\nif [ -e \"$0.$1\" ]; then . \"$0.$1\"; fi\n";
-        let service = Self { host, port, name: format!("web-{port}") };
-        service.write("service", &script.replace("#!/bin/sh\n", liar).replace("5681", &port.to_string()));
+        let script = script.replace("5681", &port.to_string());
+        let service = Self { host, port, name: format!("web-{port}"), script };
+        service.lies(&[]);
         service
     }
 
-    fn write(&self, name: &str, text: &str) {
+    /// From now on the script does these things instead of what these verbs are for.
+    fn lies(&self, lies: &[(&str, &str)]) {
+        let lies: Vec<String> =
+            lies.iter().map(|(verb, text)| format!("[ $1 != {verb} ] || {{ {text}; }}\n")).collect();
         let directory = self.host.path().join("etc/scripts");
         fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join(name), text).unwrap();
-    }
-
-    /// What the script does instead of a verb; nothing again with an empty text.
-    fn instead_of(&self, verb: &str, text: &str) {
-        self.write(&format!("service.{verb}"), text);
+        let text = self.script.replacen('\n', &format!("\n{}", lies.concat()), 1);
+        fs::write(directory.join("service"), text).unwrap();
     }
 
     fn action<'a>(&'a self, word: &'a str) -> Action<'a> {
@@ -130,7 +129,7 @@ fn its_whole_life() {
 fn a_script_that_says_running_of_what_is_dead() {
     let service = Service::new();
     service.action("start").is(0);
-    service.instead_of("status", "exit 0");
+    service.lies(&[("status", "exit 0")]);
     service.pids().into_iter().for_each(|pid| kill(pid, "-KILL"));
     let _ = service.action("monitor").recurring().is(1).says("connection refused");
     // Nothing of it is alive: a probe must not stop the healthy copy on another node.
@@ -142,12 +141,12 @@ fn a_script_that_says_running_of_what_is_dead() {
 fn a_script_that_says_stopped_of_what_lives() {
     let service = Service::new();
     service.action("start").is(0);
-    service.instead_of("status", "exit 3");
+    service.lies(&[("status", "exit 3")]);
     for action in [service.action("monitor"), service.action("monitor").recurring()] {
         let _ = action.is(1).says("the script says that it is stopped, processes left: 2");
     }
     // Nor does its stop end anything.
-    service.instead_of("stop", "exit 0");
+    service.lies(&[("status", "exit 3"), ("stop", "exit 0")]);
     service.action("stop").is(0);
     assert!(!service.is_served());
 }
@@ -156,9 +155,9 @@ fn a_script_that_says_stopped_of_what_lives() {
 fn a_script_that_hangs_or_fails_in_stop_is_no_reason_to_fence() {
     let service = Service::new();
     for stop in ["exit 1", "sleep 1004"] {
-        service.instead_of("stop", "");
+        service.lies(&[]);
         service.action("start").is(0);
-        service.instead_of("stop", stop);
+        service.lies(&[("stop", stop)]);
         service.action("stop").is(0);
         assert!(!service.is_served(), "{stop}");
     }
