@@ -8,7 +8,7 @@ mod trace;
 mod used;
 mod web;
 
-pub use process::Process;
+pub use process::{Process, verdict};
 pub use recording::{Began, Entry, Recorder, Returned, Seen};
 pub use session::Session;
 pub use trace::Trace;

@@ -1,7 +1,7 @@
 //! The runner as a process: begun, called, ended.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::contract::Verdict;
 use crate::runner::{self, Facts, limits};
 use crate::sandbox::runner::{self as sandbox, Bounds};
-use crate::seam::{Channel, Export, FromRunner, Lost};
+use crate::seam::{Channel, Export, FromRunner, Lost, encode};
 use crate::sys::fork;
 use crate::sys::user::User;
 
@@ -46,30 +46,22 @@ impl Process {
         Ok(Self { pid: Some(pid), channel: ours })
     }
 
-    /// Calls an export. `serve` answers questions until something else comes.
-    pub fn call(&mut self, export: Export, serve: impl FnOnce(&mut Channel) -> Result<FromRunner, Lost>) -> Verdict {
+    /// Calls an export, which is asked for by `deadline`. `serve` answers questions until something else comes.
+    pub fn call(
+        &mut self,
+        export: Export,
+        deadline: Instant,
+        serve: impl FnOnce(&mut Channel) -> Result<FromRunner, Lost>,
+    ) -> Verdict {
         // One that cannot be asked has ended already, and what it said before that is still to be read.
-        let _ = self.channel.send(&export);
+        let _ = self.channel.send_bytes(&encode(&export), Some(deadline));
         let said = serve(&mut self.channel);
         if let Ok(FromRunner::Done(done)) = said {
             return Verdict::Done(done);
         }
         // It may have closed the connection and live on: killed all the same, and the status says which it was.
         let status = self.end();
-        match said {
-            Ok(FromRunner::Done(done)) => Verdict::Done(done),
-            Ok(FromRunner::Unfit(text)) => Verdict::Unfit(text),
-            Ok(FromRunner::Broken(text)) => Verdict::Broken(text),
-            Ok(FromRunner::Panicked(text)) => Verdict::Broken(format!("the runner failed: {text}")),
-            Ok(FromRunner::Call(_) | FromRunner::Log(..)) => Verdict::Broken("the runner spoke out of turn".to_owned()),
-            Err(Lost::TimedOut) => Verdict::TimedOut,
-            Err(Lost::Garbled) => Verdict::Broken("the runner sent what is no message".to_owned()),
-            Err(Lost::Closed) => Verdict::Broken(match status {
-                Some(WaitStatus::Signaled(_, signal, _)) => format!("the runner ended by {signal}"),
-                Some(WaitStatus::Exited(_, status)) => format!("the runner ended with status {status}"),
-                _ => "the runner ended".to_owned(),
-            }),
-        }
+        verdict(said, status)
     }
 
     /// Whether it can be called again.
@@ -96,6 +88,24 @@ impl Process {
         }
         let _ = kill(pid, Signal::SIGKILL);
         waitpid(pid, None).ok()
+    }
+}
+
+/// Returns what the contract is told of a runner that said this last, and ended so.
+pub fn verdict(said: Result<FromRunner, Lost>, status: Option<WaitStatus>) -> Verdict {
+    match said {
+        Ok(FromRunner::Done(done)) => Verdict::Done(done),
+        Ok(FromRunner::Unfit(text)) => Verdict::Unfit(text),
+        Ok(FromRunner::Broken(text)) => Verdict::Broken(text),
+        Ok(FromRunner::Panicked(text)) => Verdict::Broken(format!("the runner failed: {text}")),
+        Ok(FromRunner::Call(_) | FromRunner::Log(..)) => Verdict::Broken("the runner spoke out of turn".to_owned()),
+        Err(Lost::TimedOut) => Verdict::TimedOut,
+        Err(Lost::Garbled) => Verdict::Broken("the runner sent what is no message".to_owned()),
+        Err(Lost::Closed) => Verdict::Broken(match status {
+            Some(WaitStatus::Signaled(_, signal, _)) => format!("the runner ended by {signal}"),
+            Some(WaitStatus::Exited(_, status)) => format!("the runner ended with status {status}"),
+            _ => "the runner ended".to_owned(),
+        }),
     }
 }
 

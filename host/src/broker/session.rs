@@ -70,8 +70,8 @@ impl<'a> Session<'a> {
                 Err(error) => return Verdict::Broken(format!("no runner: {error}")),
             },
         };
-        self.broker.export = export;
-        let verdict = process.call(export, |channel| self.serve(channel));
+        let deadline = self.broker.deadline.plugin;
+        let verdict = process.call(export, deadline, |channel| self.serve(export, channel));
         self.process = Some(process).filter(Process::is_there);
         match (verdict, self.late) {
             (Verdict::TimedOut, Some(call)) => Verdict::Waited(call),
@@ -79,8 +79,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Answers questions until something else comes.
-    fn serve(&mut self, channel: &mut Channel) -> Result<FromRunner, Lost> {
+    /// Answers questions of a runner in which an export runs, until something else comes.
+    ///
+    /// # Errors
+    /// If nothing comes, or what is no message.
+    pub fn serve(&mut self, export: Export, channel: &mut Channel) -> Result<FromRunner, Lost> {
+        self.broker.export = export;
         loop {
             match channel.receive(Some(self.broker.deadline.plugin))? {
                 FromRunner::Call(call) => {
@@ -108,7 +112,7 @@ impl<'a> Session<'a> {
                     if now >= self.broker.deadline.plugin && now - began >= LONG {
                         self.late = Some(name);
                     }
-                    channel.send_bytes(&answer)?;
+                    channel.send_bytes(&answer, Some(self.broker.deadline.plugin))?;
                 }
                 FromRunner::Log(level, text) => self.log(level, &text),
                 last => return Ok(last),

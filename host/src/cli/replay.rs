@@ -225,7 +225,7 @@ impl<'a> Replay<'a> {
                     let number = export.calls.len() - calls.len() + 1;
                     let place = format!("{}, call {number}", place(at, export));
                     match answer(&call, calls.next(), &place) {
-                        Ok(answer) => channel.send_bytes(&answer)?,
+                        Ok(answer) => channel.send_bytes(&answer, Some(self.facts.deadline))?,
                         Err(difference) => {
                             self.give_up(difference);
                             return Err(Lost::TimedOut);
@@ -298,7 +298,8 @@ impl Resource for Replay<'_> {
                 }
             },
         };
-        let verdict = process.call(export, |channel| self.serve(at, recorded, channel));
+        let deadline = self.facts.deadline;
+        let verdict = process.call(export, deadline, |channel| self.serve(at, recorded, channel));
         self.process = Some(process).filter(Process::is_there);
         if self.is_over {
             return verdict;

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::MsgFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -63,22 +64,27 @@ impl Channel {
     /// # Errors
     /// [`Lost::Closed`] if nobody reads any more.
     pub fn send<T: Serialize>(&self, value: &T) -> Result<(), Lost> {
-        self.send_bytes(&encode(value))
+        self.send_bytes(&encode(value), None)
     }
 
-    /// Sends what is encoded already.
+    /// Sends what is encoded already, by `deadline` if there is one: who does not read must not hold the sender.
     ///
     /// # Errors
-    /// See [`Channel::send`].
-    pub fn send_bytes(&self, body: &[u8]) -> Result<(), Lost> {
+    /// See [`Lost`].
+    pub fn send_bytes(&self, body: &[u8], deadline: Option<Instant>) -> Result<(), Lost> {
         let length = u32::try_from(body.len()).map_err(|_| Lost::Garbled)?.to_le_bytes();
         // One piece and one plain call: the runner may not make those that could pass a descriptor.
         let whole = [&length, body].concat();
         let mut rest = &whole[..];
+        let mut flags = MsgFlags::MSG_NOSIGNAL;
+        flags.set(MsgFlags::MSG_DONTWAIT, deadline.is_some());
         while !rest.is_empty() {
-            match nix::sys::socket::send(self.0.as_raw_fd(), rest, nix::sys::socket::MsgFlags::MSG_NOSIGNAL) {
+            match nix::sys::socket::send(self.0.as_raw_fd(), rest, flags) {
                 Ok(sent) => rest = &rest[sent..],
                 Err(nix::Error::EINTR) => {}
+                Err(nix::Error::EAGAIN) if let Some(deadline) = deadline => {
+                    wait_for(&self.0, PollFlags::POLLOUT, deadline)?;
+                }
                 Err(_) => return Err(Lost::Closed),
             }
         }
@@ -111,7 +117,7 @@ impl Channel {
     fn fill(&mut self, mut into: &mut [u8], deadline: Option<Instant>) -> Result<(), Lost> {
         while !into.is_empty() {
             if let Some(deadline) = deadline {
-                wait_readable(&self.0, deadline)?;
+                wait_for(&self.0, PollFlags::POLLIN, deadline)?;
             }
             match self.0.read(into) {
                 Ok(0) => return Err(Lost::Closed),
@@ -124,7 +130,7 @@ impl Channel {
     }
 }
 
-fn wait_readable(stream: &UnixStream, deadline: Instant) -> Result<(), Lost> {
+fn wait_for(stream: &UnixStream, what: PollFlags, deadline: Instant) -> Result<(), Lost> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -132,7 +138,7 @@ fn wait_readable(stream: &UnixStream, deadline: Instant) -> Result<(), Lost> {
         }
         // Rounded up, so that the last millisecond is not spent spinning.
         let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], timeout) {
+        match poll(&mut [PollFd::new(stream.as_fd(), what)], timeout) {
             Ok(0) | Err(nix::Error::EINTR) => {}
             Ok(_) => return Ok(()),
             Err(_) => return Err(Lost::Closed),
@@ -165,6 +171,18 @@ mod tests {
         let (mut ours, mut theirs) = Channel::pair().unwrap();
         ours.0.write_all(&u32::MAX.to_le_bytes()).unwrap();
         assert_eq!(theirs.receive::<String>(soon()), Err(Lost::Garbled));
+    }
+
+    #[test]
+    fn who_does_not_read_does_not_hold_the_sender() {
+        let (ours, mut theirs) = Channel::pair().unwrap();
+        let answer = vec![7; 64 * 1024];
+        let sent = (0..100).map(|_| ours.send_bytes(&answer, soon())).find(Result::is_err);
+        assert_eq!(sent, Some(Err(Lost::TimedOut)));
+        // What was sent before is there.
+        assert_eq!(theirs.receive::<[u8; 1]>(soon()), Ok([7]));
+        drop(theirs);
+        assert_eq!(ours.send_bytes(&answer, soon()), Err(Lost::Closed));
     }
 
     #[test]
