@@ -144,9 +144,16 @@ fn facility_number(name: &str) -> u32 {
 
 /// Writes the exit reason, if there is one, as the last line of standard error.
 pub fn reason(prefix: &str, outcome: &Outcome) {
-    if !outcome.reason.is_empty() {
-        let _ = writeln!(std::io::stderr(), "{prefix}{}", outcome.reason);
+    if let Some(line) = reason_line(prefix, outcome) {
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
+}
+
+/// Returns that line, with its end; none if there is nothing to say. Pacemaker shows what stands behind the last prefix,
+/// so there is one.
+pub fn reason_line(prefix: &str, outcome: &Outcome) -> Option<String> {
+    let broken_up = || outcome.reason.replace(prefix, &format!("{};", prefix.trim_end_matches(':')));
+    (!outcome.reason.is_empty()).then(|| format!("{prefix}{}\n", broken_up()))
 }
 
 /// Writes to standard output what an action is asked to print.
@@ -157,4 +164,17 @@ pub fn print(text: &[u8]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text)?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ocf::Exit;
+
+    #[test]
+    fn a_reason_holds_no_other_whatever_it_begins_with() {
+        let outcome = Outcome::because(Exit::Generic, "x why: ocf-exit-reason: y");
+        assert_eq!(reason_line("why:", &outcome).unwrap(), "why:x why; ocf-exit-reason; y\n");
+        assert_eq!(reason_line("why:", &Outcome::of(Exit::Success)), None);
+    }
 }

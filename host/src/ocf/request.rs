@@ -162,7 +162,7 @@ impl Request {
             record: environment.get("OCF_WASM_RECORD_FILE").map(PathBuf::from),
             reason_prefix: environment
                 .get("OCF_EXIT_REASON_PREFIX")
-                .filter(|prefix| !prefix.is_empty() && prefix.len() < 64 && !prefix.contains(char::is_control))
+                .filter(|prefix| is_prefix(prefix))
                 .unwrap_or_else(|| "ocf-exit-reason:".to_owned()),
             pretend_nothing_is_installed: environment.is_true("OCF_TESTER_FAIL_HAVE_BINARY"),
             given: std::mem::take(&mut environment.given),
@@ -260,6 +260,13 @@ impl Environment {
             debug: either("HA_debug", "PCMK_debug").is_some_and(|v| v != "0" && boolean(&v) != Some(false)),
         }
     }
+}
+
+/// Whether a text can stand before a reason and nowhere else: one colon, at its end, so that it never overlaps itself.
+fn is_prefix(text: &str) -> bool {
+    text.len() < 64
+        && !text.contains(char::is_control)
+        && text.split_once(':').is_some_and(|(before, after)| !before.is_empty() && after.is_empty())
 }
 
 /// The agent's name from the path of the call; from the environment where the path has no directory.
@@ -363,6 +370,15 @@ mod tests {
         let all = |values: [&'static str; 3]| [0, 1, 2].map(|i| (names[i].as_str(), values[i]));
         assert_eq!(of(&all(["", "", ""])), ("host".into(), None, None));
         assert_eq!(of(&all(["db-0", "n1", "host"])), ("db-0".into(), Some("n1".into()), Some("host".into())));
+    }
+
+    #[test]
+    fn a_prefix_of_reasons_ends_with_its_only_colon() {
+        let of = |prefix| read("/x/p/t", "start", &[("OCF_EXIT_REASON_PREFIX", prefix)]).reason_prefix;
+        assert_eq!(of("why:"), "why:");
+        for other in ["", ":", "why", "::", "why: ", "a:b:", "a\n:", &format!("{}:", "x".repeat(63))] {
+            assert_eq!(of(other), "ocf-exit-reason:", "{other:?}");
+        }
     }
 
     #[test]
