@@ -40,13 +40,15 @@ impl History {
     /// Appends an action. A history that cannot be written is no reason to fail one.
     pub fn add(&self, action: &Action) {
         let reason = action.reason.replace(['\t', '\n'], " ");
-        let line = format!("{}\t{}\t{}\t{}\t{reason}\n", action.at, action.action, action.exit, action.took_ms);
+        // The end of a line stands before the next: what was cut off by a full disk does not swallow what follows.
+        let line = format!("\n{}\t{}\t{}\t{}\t{reason}", action.at, action.action, action.exit, action.took_ms);
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.0);
         let Ok(mut file) = file else { return };
         if file.metadata().is_ok_and(|m| m.len() > FILE_BYTES) {
             let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-            let skip = text.lines().count().saturating_sub(KEPT - 1);
-            let mut kept: String = text.lines().skip(skip).map(|l| format!("{l}\n")).collect();
+            let lines = || text.lines().filter(|line| !line.is_empty());
+            let skip = lines().count().saturating_sub(KEPT - 1);
+            let mut kept: String = lines().skip(skip).map(|line| format!("\n{line}")).collect();
             kept.push_str(&line);
             let new = self.0.with_extension(format!("new{}", std::process::id()));
             if std::fs::write(&new, kept).is_ok() {
@@ -75,4 +77,33 @@ fn parse(line: &str) -> Option<Action> {
         took_ms: fields.next()?.parse().ok()?,
         reason: fields.next()?.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_off_swallows_nothing_and_twenty_are_kept() {
+        let path = std::env::temp_dir().join(format!("ocf-wasm-history-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let history = History::of(&Directory::at(path.clone()));
+        let action = |at, reason: &str| Action {
+            at,
+            action: "monitor level 10".to_owned(),
+            exit: 1,
+            took_ms: 5,
+            reason: reason.to_owned(),
+        };
+        std::fs::write(path.join("actions"), "1700000000\tstart\t0\t250\tok\n17000").unwrap();
+        history.add(&action(1, "no answer"));
+        assert_eq!(history.last().len(), 2);
+        assert_eq!(history.last().last(), Some(&action(1, "no answer")));
+        let long = "x".repeat(100);
+        (0..300).for_each(|at| history.add(&action(at, &long)));
+        let expected: Vec<Action> = (280..300).map(|at| action(at, &long)).collect();
+        assert_eq!(history.last(), expected);
+        assert!(std::fs::metadata(path.join("actions")).unwrap().len() <= FILE_BYTES + 200);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 }
