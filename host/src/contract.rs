@@ -79,9 +79,9 @@ pub trait Resource {
 /// From which level on `validate-all` may look at the node.
 pub const LOOKS: u8 = 10;
 
-/// Answers an action.
+/// Answers an action, with what fits it: a failure that the cluster would misread there is unspecified.
 pub fn act(resource: &mut impl Resource, action: Action, probe: bool, level: u8) -> Outcome {
-    match action {
+    let outcome = match action {
         Action::Start => start(resource),
         Action::Stop => stop(resource),
         Action::Monitor => monitor(resource, probe, level),
@@ -93,8 +93,9 @@ pub fn act(resource: &mut impl Resource, action: Action, probe: bool, level: u8)
         Action::Reload => reload(resource),
         Action::ValidateAll => validate(resource, level),
         // What needs no plugin was answered before.
-        Action::MetaData | Action::Usage | Action::Methods => Outcome::of(Exit::Generic),
-    }
+        Action::MetaData | Action::Usage | Action::Methods => return Outcome::of(Exit::Generic),
+    };
+    if outcome.exit.fits(action, probe) { outcome } else { Outcome { exit: Exit::Generic, ..outcome } }
 }
 
 /// Answers a monitor.

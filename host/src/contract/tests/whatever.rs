@@ -126,3 +126,38 @@ proptest! {
         prop_assert!(outcome.exit.is_failure() != outcome.reason.is_empty(), "{action}: {outcome:?}");
     }
 }
+
+#[test]
+fn no_kind_of_failure_makes_an_answer_that_does_not_fit() {
+    let actions = [
+        Action::Start,
+        Action::Stop,
+        Action::Monitor,
+        Action::Promote,
+        Action::Demote,
+        Action::Notify,
+        Action::MigrateTo,
+        Action::MigrateFrom,
+        Action::Reload,
+        Action::ValidateAll,
+    ];
+    for (action, (kind, _), probe) in
+        actions.iter().flat_map(|a| KINDS.iter().flat_map(move |k| [false, true].map(|probe| (*a, *k, probe))))
+    {
+        let probe = probe && action == Action::Monitor;
+        // The plain monitor before an action says what lets the plugin be asked.
+        let seen = match action {
+            Action::Start | Action::MigrateFrom => healthy(Health::NotRunning),
+            Action::Demote => healthy(Health::Promoted),
+            Action::Monitor => failing(kind),
+            _ => healthy(Health::Running),
+        };
+        let exports =
+            ["start", "stop", "promote", "demote", "notify", "migrate-to", "migrate-from", "reload", "validate"];
+        let fake = Fake::new().monitors([seen]);
+        let mut fake = exports.into_iter().fold(fake, |fake, export| fake.answers(export, [failing(kind)]));
+        let outcome = act(&mut fake, action, probe, 10);
+        assert!(outcome.exit.fits(action, probe), "{action:?}, {kind:?}: {}", outcome.exit);
+        assert!(!outcome.exit.is_failure() || outcome.reason.contains("silent"), "{action:?}, {kind:?}: {outcome:?}");
+    }
+}
