@@ -209,9 +209,16 @@ pub fn one_line(text: &str, limit: usize) -> String {
     line.replace("ocf-exit-reason:", "ocf-exit-reason;")
 }
 
-/// Line and paragraph separators, zero-width and bidirectional marks: a person must see what a program wrote.
+/// Line and paragraph separators, and all that Unicode calls a format character: zero-width and bidirectional marks, tags,
+/// annotations. A person must see what a program wrote.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    // Most text is left of the first one.
+    c >= '\u{ad}'
+        && matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -252,6 +259,7 @@ mod tests {
     #[test]
     fn a_reason_is_one_line_of_printable_text() {
         assert_eq!(one_line("a\nb\x1b[31m\u{202e}", 99), "a | b\\u{1b}[31m\\u{202e}");
+        assert_eq!(one_line("o\u{ad}k \u{61c}x\u{e0041}", 99), "o\\u{ad}k \\u{61c}x\\u{e0041}");
     }
 
     #[test]
