@@ -114,7 +114,7 @@ impl Invocation<'_> {
             return failed(&error);
         }
         let until = self.deadline.plugin;
-        let take = || Lock::take(self.directory, self.action.changes_something(), until);
+        let take = || Lock::take(self.directory, crate::guard!("I20", self.action.changes_something(), false), until);
         let lock = match self.directory.is_there().then(take).transpose() {
             Ok(lock) => lock,
             Err(LockError::Busy) => {

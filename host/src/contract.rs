@@ -107,12 +107,12 @@ pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome 
         }
         Verdict::Done(Ok(Some(health))) => return Outcome::of(exit_of(health)),
         Verdict::Done(Err(failure)) => Failed::from(failure),
-        other => spoiled(&other, LEVEL_0),
+        other => crate::guard!("I7", spoiled(&other, LEVEL_0), return Outcome::of(Exit::NotRunning)),
     };
     let exit = match failed.kind {
         // What the host found wrong with the plugin says nothing about this node or the parameters.
         _ if failed.is_of_host => Exit::Generic,
-        FailureKind::Unimplemented => Exit::Generic,
+        FailureKind::Unimplemented => crate::guard!("I9", Exit::Generic, Exit::Unimplemented),
         kind => exit_of_failure(kind),
     };
     if !probe {
@@ -215,7 +215,7 @@ fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), (Failed
         let (why, says_so) = if tracked.alive > 0 {
             (format!("{} of what it started still runs", tracked.alive), false)
         } else {
-            match look(resource) {
+            match crate::guard!("I6", look(resource), Seen::NotRunning) {
                 Seen::NotRunning => return Ok(()),
                 // All that was ever started is verified gone: what still fails is not ours.
                 Seen::Failing(_) if held > 0 && !tracked.untracked => return Ok(()),

@@ -26,7 +26,7 @@ const ELSEWHERE: [(&str, &str); 4] = [
 const SERVER: &str = "target/dist/usr/share/ocf-wasm/plugins/sample-tcp-server";
 
 /// Lines that cannot be run on the node of a test: the line, why not, and what is run in its place.
-const INSTEAD: [(&str, &str, &str); 11] = [
+const INSTEAD: [(&str, &str, &str); 12] = [
     (
         "pcs resource create web ocf:ocf-wasm:sample-tcp-server op monitor interval=10s",
         "it needs a cluster; that the agent stands where its name says is what the lines above it promise",
@@ -50,6 +50,7 @@ const INSTEAD: [(&str, &str, &str); 11] = [
     ("cargo xtask bench", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  bench  '"),
     ("cargo xtask docs", "it writes into the checkout", "cargo xtask help | grep -q '^  docs  '"),
     ("cargo xtask dist", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  dist  '"),
+    ("cargo xtask guards", "it builds the agent two dozen times", "cargo xtask help | grep -q '^  guards '"),
 ];
 
 /// Documents with what they are called.

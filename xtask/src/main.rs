@@ -1,4 +1,5 @@
-//! `cargo xtask demo|cluster|test|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with nothing but Rust on the machine.
+//! `cargo xtask demo|cluster|test|guards|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with
+//! nothing but Rust on the machine.
 
 mod bench;
 mod cluster;
@@ -7,6 +8,7 @@ mod deny;
 mod dependencies;
 mod dist;
 mod docs;
+mod guards;
 mod setup;
 mod test;
 
@@ -16,7 +18,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 /// A command: its name, what it does in a line, and what more there is to know before it is called.
-const COMMANDS: [(&str, &str, &str); 7] = [
+const COMMANDS: [(&str, &str, &str); 8] = [
     (
         "demo",
         "build, install a plugin into a private root, and run a real daemon through its life",
@@ -47,6 +49,14 @@ needs it is not tried, and named at the end. With CI=true what cannot be tried i
 
   cargo xtask test conformance          the tests with that in their names
   cargo xtask test -- --nocapture       with all that tests print",
+    ),
+    (
+        "guards",
+        "leave each guard out of a build and expect the test of its invariant to fail; as root",
+        "cargo xtask guards [NAME...]
+
+Builds the agent once for each guard, without it, in a directory of its own, and runs the test that is there for it. Half
+a minute each; all of them, or those that are named. Run `cargo xtask dist` first.",
     ),
     (
         "bench",
@@ -107,6 +117,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(),
         "cluster" => cluster::run(more),
         "test" => test::run(more),
+        "guards" => guards::run(more),
         "bench" => bench::run(more),
         "dependencies" => dependencies::run(more.iter().any(|a| a == "--check")),
         "docs" => docs::run(),

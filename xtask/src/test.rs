@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{cargo, dist, run as must, setup, target};
+use super::{cargo, dist, guards, run as must, setup, target};
 
 /// What was seen of all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let guests = ["build", "--profile", "guest", "--target", "wasm32-wasip2"];
     must(cargo(&guests).args(["--package", "hostile-guest", "--package", "broken-guest"]))?;
     reach()?;
+    let escaped = guards::escaped()?;
     let skipped = target().join("skipped");
     // Of an earlier run; that there is none is fine.
     let _ = std::fs::remove_file(&skipped);
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let mut command = cargo(&["test", "--no-fail-fast"]);
         command.args(packages).args(arguments).stdout(Stdio::piped());
         command.env("OCF_WASM_DIST", &tree).env("OCF_WASM_SKIPPED", &skipped);
+        command.env("OCF_WASM_ESCAPED", &escaped);
         command.env("OCF_WASM_REACH", target().join(super::triple()).join("release/reach"));
         command.env("OCF_WASM_HOSTILE", target().join("wasm32-wasip2/guest/hostile_guest.wasm"));
         let before = tally.failed.len();

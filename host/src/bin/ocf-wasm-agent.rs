@@ -12,7 +12,7 @@ static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn agent(arguments: Vec<std::ffi::OsString>) {
     let start = std::time::Instant::now();
     sys::fd::open_standard();
-    sys::fork::ignore_broken_pipes();
+    ocf_wasm::guard!("I3", { sys::fork::ignore_broken_pipes() });
     if arguments.first().is_some_and(|name| name == keeper::NAME) {
         keeper::main();
     }

@@ -17,6 +17,7 @@ pub use used::Used;
 use std::time::{Duration, Instant};
 
 use crate::capability::{path as paths, program as programs, state as states};
+use crate::guard;
 use crate::instance::{Daemon, Directory, Record};
 use crate::ocf::request::Guest;
 use crate::policy::template::Values;
@@ -137,7 +138,7 @@ impl<'a> Broker<'a> {
         if Instant::now() >= self.deadline.plugin {
             return Err(Error::TimedOut);
         }
-        if changes && matches!(self.export, Export::Monitor { .. } | Export::Validate { .. }) {
+        if changes && guard!("I23", matches!(self.export, Export::Monitor { .. } | Export::Validate { .. }), false) {
             return Err(Error::Invalid(format!("{what} in {}, which changes nothing", self.export.word())));
         }
         Ok(())
@@ -158,7 +159,7 @@ impl<'a> Broker<'a> {
         if self.pretend_nothing_is_installed {
             return Err(Error::Unavailable(format!("program {label}: the tester wants it missing")));
         }
-        programs::binding(&self.policy.programs, label, lifetime)
+        programs::binding(&self.policy.programs, label, guard!("I1", lifetime, None))
     }
 
     fn permit(&self, label: &str, slots: &[Slot], lifetime: Option<Lifetime>) -> Answer<programs::Permit> {

@@ -37,7 +37,14 @@ impl Process {
             until: facts.deadline,
         };
         let pid = fork::fork(move || match sandbox::enter(theirs.number(), identity.as_ref(), broker, &bounds) {
-            Ok(()) => runner::serve(theirs, native, facts, sandbox::close),
+            Ok(()) => {
+                #[cfg(escaped)]
+                if let Some(deed) = facts.parameters.get("escape") {
+                    let tell = |text: String| drop(theirs.send(&FromRunner::Panicked(text)));
+                    crate::sandbox::escaped::run(deed, theirs.number(), broker.as_raw(), &tell);
+                }
+                runner::serve(theirs, native, facts, sandbox::close)
+            }
             Err(error) => {
                 let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));
                 crate::sys::exit::now(0)

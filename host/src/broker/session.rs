@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
     pub fn serve(&mut self, export: Export, channel: &mut Channel) -> Result<FromRunner, Lost> {
         self.broker.export = export;
         loop {
-            match channel.receive(Some(self.broker.deadline.plugin))? {
+            match channel.receive(crate::guard!("I4", Some(self.broker.deadline.plugin), None))? {
                 FromRunner::Call(call) => {
                     let (name, began) = (call.name(), Instant::now());
                     let asked = self.trace.is_on().then(|| format!("{call:?}"));

@@ -206,7 +206,7 @@ pub fn one_line(text: &str, limit: usize) -> String {
         }
         line.push_str(piece);
     }
-    line.replace("ocf-exit-reason:", "ocf-exit-reason;")
+    crate::guard!("I14", line.replace("ocf-exit-reason:", "ocf-exit-reason;"), line)
 }
 
 /// Line and paragraph separators, and all that Unicode calls a format character: zero-width and bidirectional marks, tags,

@@ -156,7 +156,8 @@ impl std::fmt::Display for Refused {
 /// # Errors
 /// See [`Refused`].
 pub fn load(path: &Path) -> Result<String, Refused> {
-    let file = crate::sys::trusted::open(path).map_err(|error| match error.kind() {
+    let opened = crate::guard!("I2", crate::sys::trusted::open(path), std::fs::File::open(path));
+    let file = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Refused::Missing(path.to_owned()),
         std::io::ErrorKind::PermissionDenied => Refused::Unsafe(error.to_string()),
         _ => Refused::Unsafe(format!("{}: {error}", path.display())),

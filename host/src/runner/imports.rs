@@ -63,7 +63,7 @@ impl Imports {
 
     /// Keeps that a limit was reached: it explains the trap that mostly follows. Once, since a plugin may go on trying.
     fn reach(&mut self, limit: &str) {
-        if !self.said.contains(limit) {
+        if crate::guard!("said", !self.said.contains(limit), true) {
             self.said.push('\n');
             self.said.push_str(limit);
         }
@@ -206,7 +206,8 @@ impl instance::Host for Imports {
 
 impl ResourceLimiter for Imports {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        let before = crate::guard!("memory", self.memory_bytes, current);
+        let total = before.saturating_add(desired.saturating_sub(current));
         let fits = total <= self.facts.memory_bytes;
         if fits {
             self.memory_bytes = total;

@@ -20,6 +20,7 @@ use std::sync::OnceLock;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
+use crate::guard;
 use crate::seam::bindings::exports::ocf::agent as exports;
 use crate::seam::{Channel, Export, Failure, FromRunner, Health};
 
@@ -76,8 +77,8 @@ fn load(
     };
     let mut store = Store::new(&engine, imports);
     store.limiter(|imports| imports.limiter());
-    store.set_hostcall_fuel(limits::LIFTED_BYTES);
-    store.set_max_component_handles(limits::HANDLES);
+    guard!("lifted", { store.set_hostcall_fuel(limits::LIFTED_BYTES) });
+    guard!("handles", { store.set_max_component_handles(limits::HANDLES) });
     Ok(Plugin { store, pre, instance: None })
 }
 

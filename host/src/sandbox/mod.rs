@@ -3,6 +3,9 @@
 pub mod calls;
 pub mod child;
 pub mod confinement;
+#[cfg(escaped)]
+#[allow(unsafe_code, reason = "it does what an attacker would")]
+pub mod escaped;
 pub mod landlock;
 pub mod layers;
 pub mod runner;

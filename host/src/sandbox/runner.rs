@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use super::calls::CALLS;
 use super::landlock::Domain;
 use super::seccomp::{Filter, Refusal};
+use crate::guard;
 use crate::sys::user::User;
 use crate::sys::{fd, fork, memory, rights, user};
 
@@ -35,21 +36,21 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
     // The tool may hold a whole component; the agent holds nothing worth a look.
     let had_bytes = if cfg!(feature = "tool") { memory::data_bytes().map_err(step("memory"))? } else { 0 };
     // 1. Nothing open but the seam: no record, no lock, no log.
-    fd::close_all_but(channel);
+    guard!("descriptors", { fd::close_all_but(channel) });
     // 2. No right is ever gained by executing something.
     nix::sys::prctl::set_no_new_privs().map_err(|error| step("no_new_privs")(error.into()))?;
     // 3. No file, no TCP, no abstract socket, no signal to anybody: as far as this kernel can refuse it.
     if let Some(nothing) = Domain::nothing().map_err(step("landlock"))? {
-        nothing.enter().map_err(step("landlock"))?;
+        guard!("landlock", { nothing.enter().map_err(step("landlock"))? });
     }
     // 4. A user that owns nothing, and no capabilities. In a namespace of one user there is nobody else. The bounding set
     //    stays: it says what an executed file may bring along, which step 2 forbids for all, at a fortieth of the price.
-    if let Some(identity) = identity {
+    if let Some(identity) = guard!("user", identity, None) {
         user::become_user(identity).map_err(step("user"))?;
     }
     rights::give_up().map_err(step("capabilities"))?;
     // 5. Die with the broker; after the change of user, which clears it.
-    fork::die_with(broker);
+    guard!("I5", { fork::die_with(broker) });
     // 6. Nobody of that user may look inside or attach.
     nix::sys::prctl::set_dumpable(false).map_err(|error| step("dumpable")(error.into()))?;
     // 7. No process, no descriptor, no file, no core, no memory beyond what the plugin may have, no time beyond its own.
@@ -65,7 +66,9 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
     ] {
         // What is nothing needs no look at what it was.
         let hard = if most == 0 { 0 } else { getrlimit(resource).map_err(|error| step("limits")(error.into()))?.1 };
-        setrlimit(resource, most.min(hard), most.min(hard)).map_err(|error| step("limits")(error.into()))?;
+        guard!("limits", {
+            setrlimit(resource, most.min(hard), most.min(hard)).map_err(|error| step("limits")(error.into()))?;
+        });
     }
     Ok(())
 }
@@ -76,5 +79,6 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
 /// If the kernel has no filters; the runner must not go on then.
 pub fn close() -> Result<(), String> {
     let filter = Filter::only(&CALLS, Refusal::Death)?;
-    filter.install().map_err(|error| format!("seccomp: {error}"))
+    guard!("seccomp", { filter.install().map_err(|error| format!("seccomp: {error}"))? });
+    Ok(())
 }

@@ -47,6 +47,9 @@ struct Hostile {
     /// The page to fetch
     #[parameter(default = "http://127.0.0.1/")]
     url: String,
+    /// What a runner does that has been taken over; only a build for tests looks at it
+    #[parameter(reloadable)]
+    escape: Option<String>,
 }
 
 /// What can be done wrong.
