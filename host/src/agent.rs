@@ -2,12 +2,14 @@
 //! record, which plan, the contract, what is written down.
 
 mod audit;
+mod known;
 mod printed;
 mod validate;
 
 use std::time::{Duration, Instant};
 
 use self::audit::Audit;
+use self::known::Known;
 use crate::broker::{Broker, Deadline, Recorder, Session, Trace};
 use crate::contract;
 use crate::instance::{self, Directory, Found, History, Lock, LockError, Record, State};
@@ -88,16 +90,6 @@ struct Invocation<'a> {
     start: Instant,
 }
 
-/// What is known of the instance before anything is asked.
-enum Known {
-    /// Nothing was started here.
-    Nothing,
-    /// Something may be here, and this is what.
-    Active(Box<Record>),
-    /// Something may be here, and nobody knows what.
-    Lost,
-}
-
 impl Invocation<'_> {
     /// Whether it uses what is installed and granted today, whatever the record pins.
     fn begins(&self) -> bool {
@@ -114,9 +106,8 @@ impl Invocation<'_> {
             return failed(&error);
         }
         let until = self.deadline.plugin;
-        let take = || Lock::take(self.directory, crate::guard!("I20", self.action.changes_something(), false), until);
-        let lock = match self.directory.is_there().then(take).transpose() {
-            Ok(lock) => lock,
+        let (lock, known) = match known::look(self.directory, self.instance, self.action, until, self.log) {
+            Ok(known) => known,
             Err(LockError::Busy) => {
                 return Outcome::because(Exit::Generic, "another action of this instance is still running");
             }
@@ -125,14 +116,6 @@ impl Invocation<'_> {
         if self.begins() {
             self.directory.collect();
         }
-        let known = match self.directory.record() {
-            Found::Record(record) if record.state.is_active() => Known::Active(record),
-            Found::Record(_) | Found::None => Known::Nothing,
-            Found::Unknown(text) => {
-                self.log.error(&text);
-                Known::Lost
-            }
-        };
         let planned = match &known {
             Known::Active(record) if !self.begins() || self.goes_on(record) => {
                 plan::pinned(record, self.request, self.log, until)

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use ocf_wasm_tests::host::{
@@ -80,6 +80,75 @@ fn a_record_that_is_gone_is_not_a_stop() {
     // After a stop nothing is left that would need a record.
     fs::remove_file(directory.join("record")).unwrap();
     server.action("monitor").is(7);
+    server.action("start").is(0);
+    server.action("stop").is(0);
+}
+
+/// The directory of an instance, put aside until the test ends.
+struct Aside(std::path::PathBuf, std::path::PathBuf);
+
+impl Aside {
+    fn of(server: &Server) -> Self {
+        let directory = server.host.path().join("run").join(SERVER).join(&server.name);
+        let aside = server.host.path().join("aside");
+        fs::rename(&directory, &aside).unwrap();
+        Self(directory, aside)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+        fs::rename(&self.1, &self.0).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_is_not_a_stop() {
+    let server = Server::running();
+    let pids = server.pids();
+    let aside = Aside::of(&server);
+    // What only looks makes no directory, and says the same the next time.
+    for _ in 0..2 {
+        let _ = server.action("monitor").recurring().is(1).says("the record is damaged or lost");
+        let _ = server.action("monitor").is(1).says("the record is damaged or lost");
+        let _ = server.action("stop").is(1).says("the record is damaged or lost");
+    }
+    let other = free_port();
+    let second = server.host.action(SERVER, "start").instance(&server.name).with("port", other).is(1);
+    let _ = second.says("the record is damaged or lost");
+    assert!(TcpStream::connect(("127.0.0.1", other)).is_err(), "a second daemon was started");
+    server.is_lost(&pids);
+    // Of that name, and not this one: another agent's, and one of another root.
+    server.host.install("dummy");
+    server.host.action("ocf-wasm/dummy", "monitor").instance(&server.name).is(7);
+    let elsewhere = TestHost::with(&["sample-tcp-server"]);
+    elsewhere.action(SERVER, "monitor").instance(&server.name).with("port", other).is(7);
+    // The directory that the start made, and none.
+    for _ in 0..2 {
+        let why = server.host.run(&["why", &server.name]);
+        assert!(why.stdout.contains("unknown: no record is there, and processes that it started live"), "{why:#?}");
+        let forget = server.host.run(&["forget", &server.name, "--nothing-runs"]);
+        assert!(forget.code == 1 && forget.stderr.contains("still runs here"), "{forget:#?}");
+        assert!(pids.iter().all(|pid| forget.stderr.contains(&format!("\n  {pid:>7}  "))), "{forget:#?}");
+        fs::remove_dir_all(&aside.0).unwrap();
+    }
+    drop(aside);
+    server.action("monitor").recurring().is(0);
+    server.action("stop").is(0);
+}
+
+#[test]
+fn an_instance_whose_directory_is_gone_is_forgotten_once_nothing_runs() {
+    let server = Server::running();
+    let pids = server.pids();
+    fs::remove_dir_all(server.host.path().join("run").join(SERVER).join(&server.name)).unwrap();
+    let refused = server.host.run(&["forget", &server.name]);
+    pids.iter().for_each(|pid| kill(*pid, "-KILL"));
+    assert!(refused.code == 1 && refused.stderr.contains("still runs here"), "{refused:#?}");
+    until("nothing lives", || !server.host.run(&["forget", &server.name]).stderr.contains("still runs here"));
+    let forgotten = server.host.run(&["forget", &server.name, "--nothing-runs"]);
+    assert!(forgotten.code == 0 && forgotten.stdout.contains("counts as stopped here"), "{forgotten:#?}");
     server.action("start").is(0);
     server.action("stop").is(0);
 }

@@ -267,10 +267,11 @@ impl program::Host for Broker<'_> {
         self.used.program()?;
         permit.count(|| Ok(self.directory.rate_path(&label)))?;
         let report = self.directory.report_path(&label);
-        let daemon = Daemon::new(&self.record.instance, &label);
+        let mark = self.directory.mark();
+        let daemon = Daemon::new(&self.record.instance, &label, mark);
         let (directory, record) = (&self.directory, &mut self.record);
         let instance = record.instance.clone();
-        permit.start(&instance, &report, daemon, self.deadline.plugin, |daemon| {
+        permit.start(&instance, mark, &report, daemon, self.deadline.plugin, |daemon| {
             record.daemons.insert(label.clone(), daemon.clone());
             directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
         })?;

@@ -3,20 +3,18 @@
 //! Such an instance is neither started nor called stopped, since nobody knows what runs of it. Here a person says that
 //! nothing does. The host looks first for what it could have started, and believes nobody while any of that lives.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Format;
-use crate::capability::program::tree::{Tree, cgroup_root};
-use crate::capability::program::{Report, keeper};
+use crate::capability::program::traces::{self, Traces};
 use crate::instance::{self, Action, Directory, Found, History, Lock, LockError, Record, State};
 use crate::ocf::description::AgentName;
 use crate::ocf::outcome::Exit;
-use crate::sys::process::{self, ProcessId};
+use crate::store::install;
+use crate::sys::process::ProcessId;
 
 /// How long an action of the instance is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -85,10 +83,20 @@ fn agent(arguments: &Arguments) -> Result<AgentName> {
     if known.len() > 1 {
         known.retain(|(.., directory)| matches!(directory.record(), Found::Unknown(_)));
     }
+    if known.is_empty() {
+        known.extend(living(name));
+    }
     match &known[..] {
         [(agent, ..)] => Ok(agent.clone()),
         _ => bail!("which {name} is meant? add --agent PROVIDER/TYPE"),
     }
+}
+
+/// Instances of that name which live and of which nothing is written down.
+pub(super) fn living(name: &str) -> impl Iterator<Item = (AgentName, String, Directory)> {
+    let all = install::installed().into_iter().map(|(agent, _)| (Directory::of(&agent, name), agent));
+    let living = all.filter(move |(directory, _)| !directory.is_there() && traces::lives(directory, name));
+    living.map(move |(directory, agent)| (agent, name.to_owned(), directory))
 }
 
 /// Returns why nothing is known.
@@ -98,75 +106,11 @@ fn must_be_unknown(directory: &Directory, name: &str) -> Result<String> {
         Found::Record(record) if record.state.is_active() => {
             bail!("the record of {name} is whole ({}): stop it, there is nothing to forget", record.state.word())
         }
+        Found::None if traces::lives(directory, name) => Ok(format!("{name}: {}", traces::LIVES)),
+        // Its actions were told that the record is lost as long as something lived.
+        Found::None if directory.is_there() => Ok(format!("no record of {name} is there")),
         Found::Record(_) | Found::None => bail!("{name} is not started here: there is nothing to forget"),
     }
-}
-
-/// What tells of daemons of an instance besides its record.
-struct Traces {
-    reports: Vec<PathBuf>,
-    trees: Vec<Tree>,
-}
-
-impl Traces {
-    fn of(directory: &Directory, name: &str) -> Self {
-        // Another agent may have an instance of the same name: what its record holds is its own.
-        let mut others = BTreeSet::new();
-        let mut groups = BTreeSet::new();
-        for (.., other) in instance::list() {
-            if let Found::Record(record) = other.record() {
-                others.extend(record.daemons.values().filter_map(|daemon| daemon.keeper));
-                groups.extend(record.daemons.values().filter_map(|daemon| daemon.cgroup.clone()));
-            }
-        }
-        let reports = directory.reports();
-        let mut trees: Vec<Tree> = Vec::new();
-        for main in reports.iter().filter_map(|path| Report::read(path)?.main) {
-            trees.push(Tree { main: Some(main), ..Tree::default() });
-        }
-        let keepers = process::table().into_values().filter(|entry| !entry.is_zombie).map(|entry| entry.id);
-        let keepers = keepers.filter(|id| !others.contains(id) && is_keeper_of(id.pid, name));
-        trees.extend(keepers.map(|keeper| Tree { keeper: Some(keeper), ..Tree::default() }));
-        let groups = groups_of(name).into_iter().filter(|group| !groups.contains(group));
-        trees.extend(groups.map(|group| Tree { cgroup: Some(group), ..Tree::default() }));
-        Self { reports, trees }
-    }
-
-    /// All that lives, each once.
-    fn alive(&self) -> BTreeSet<ProcessId> {
-        let keepers = self.trees.iter().filter_map(|tree| tree.keeper).filter(|keeper| keeper.is_alive());
-        self.trees.iter().flat_map(Tree::members).chain(keepers).collect()
-    }
-
-    /// Removes what would be taken for a sign of life.
-    fn remove(&self) {
-        self.trees.iter().for_each(Tree::forget);
-        for report in &self.reports {
-            let _ = std::fs::remove_file(report);
-        }
-    }
-}
-
-/// Whether a process is the keeper of a daemon of an instance of that name.
-fn is_keeper_of(pid: i32, name: &str) -> bool {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut words = line.split(|byte| *byte == 0);
-    words.next() == Some(keeper::NAME.as_bytes()) && words.next() == Some(name.as_bytes())
-}
-
-/// Control groups of daemons of an instance of that name.
-fn groups_of(name: &str) -> Vec<PathBuf> {
-    let Some(root) = cgroup_root() else { return Vec::new() };
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| is_group_of(path, name)).collect()
-}
-
-/// Whether a group's name is the instance, a label and a number.
-fn is_group_of(path: &Path, name: &str) -> bool {
-    let instance: String = instance::escape(name).chars().take(100).collect();
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let rest = file.strip_prefix(&instance).and_then(|rest| rest.strip_prefix('.'));
-    rest.and_then(|rest| rest.split_once('.')).is_some_and(|(_label, number)| !number.contains('.'))
 }
 
 fn described(id: ProcessId) -> String {

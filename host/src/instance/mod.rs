@@ -15,7 +15,7 @@ pub use record::{Daemon, Found, Pins, Record, State};
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::ocf::description::AgentName;
@@ -50,6 +50,15 @@ impl Directory {
     /// The path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A number by which what this instance starts is told from what another agent's instance of that name does, or one
+    /// of another private root. It outlasts the directory.
+    pub fn mark(&self) -> u32 {
+        let root = Path::new(MARKER).parent().and_then(|store| std::fs::metadata(store).ok());
+        let (device, number) = root.map_or((0, 0), |root| (root.dev(), root.ino()));
+        let path = self.path.as_os_str().as_encoded_bytes();
+        crc32fast::hash(&[path, &device.to_le_bytes(), &number.to_le_bytes()].concat())
     }
 
     /// Whether anything was ever recorded here in this boot.

@@ -51,7 +51,7 @@ impl Permit {
         let (out, stdout) = pipe()?;
         let (err, stderr) = pipe()?;
         let (failed, report) = pipe()?;
-        let cgroup = tree::new_cgroup(instance, &label);
+        let cgroup = tree::new_cgroup(instance, &label, None);
         let own = ProcessId::now(nix::unistd::getpid().as_raw());
         let group = Tree { cgroup: cgroup.clone(), keeper: own, main: None };
         let lists = group::make(cgroup.as_deref(), &self.confinement.fixed.limits, &self.asked);

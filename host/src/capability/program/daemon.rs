@@ -87,10 +87,10 @@ pub struct Condition {
 
 impl Daemon {
     /// Prepares a daemon: nothing is made yet, so that it can be recorded before it is.
-    pub fn new(instance: &str, label: &str) -> Self {
+    pub fn new(instance: &str, label: &str, mark: u32) -> Self {
         Self {
             keeper: None,
-            cgroup: tree::new_cgroup(instance, label),
+            cgroup: tree::new_cgroup(instance, label, Some(mark)),
             since_boot_ns: crate::sys::clock::since_boot_ns(),
         }
     }
@@ -179,7 +179,7 @@ impl Daemon {
 
 impl Permit {
     /// Starts the program under a keeper and returns when it has been executed; if it forks, when it has ended and left
-    /// the daemon behind. `recorded` is called with the daemon
+    /// the daemon behind. `mark` is the instance's, by which its keepers are found. `recorded` is called with the daemon
     /// each time that more is known of it, before the next step.
     ///
     /// # Errors
@@ -188,6 +188,7 @@ impl Permit {
     pub fn start(
         self,
         instance: &str,
+        mark: u32,
         report: &Path,
         mut daemon: Daemon,
         deadline: Instant,
@@ -201,7 +202,8 @@ impl Permit {
         let groups = group::make(daemon.cgroup.as_deref(), &self.confinement.fixed.limits, &self.asked)
             .map_err(|told| Error::Unavailable(format!("program {label}: {told}")))?;
         let (mut ours, theirs) = Channel::pair().map_err(|e| other("keeper", &e))?;
-        let pid = keeper::spawn(theirs, &self.file, instance, &label).map_err(|e| other("keeper", &e))?;
+        let pid = keeper::spawn(theirs, &self.file, [instance, &label, &format!("{mark:08x}")])
+            .map_err(|e| other("keeper", &e))?;
         let plan = ToKeeper::Plan {
             label: label.clone(),
             instance: instance.to_owned(),

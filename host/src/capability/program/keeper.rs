@@ -73,12 +73,12 @@ pub enum FromKeeper {
     Failed(String),
 }
 
-/// Starts a keeper, which waits for its plan.
-pub(super) fn spawn(channel: Channel, program: &OwnedFd, instance: &str, label: &str) -> std::io::Result<Pid> {
+/// Starts a keeper, which waits for its plan. `names` are for who looks for it: instance, label and the instance's mark.
+pub(super) fn spawn(channel: Channel, program: &OwnedFd, names: [&str; 3]) -> std::io::Result<Pid> {
     let own = std::fs::File::open("/proc/self/exe")?;
     let own = OwnedFd::from(own);
     let null = OwnedFd::from(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?);
-    let argv: Vec<CString> = [NAME, instance, label].iter().filter_map(|a| CString::new(*a).ok()).collect();
+    let argv: Vec<CString> = std::iter::once(NAME).chain(names).filter_map(|a| CString::new(a).ok()).collect();
     // Copies above the numbers that are about to be taken.
     let high = |number: i32| fd::duplicate(number);
     let (channel, program) = (high(channel.number())?, high(program.as_raw_fd())?);

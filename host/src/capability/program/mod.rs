@@ -8,6 +8,7 @@ mod daemon;
 mod group;
 pub mod keeper;
 mod rate;
+pub mod traces;
 pub mod tree;
 mod watcher;
 

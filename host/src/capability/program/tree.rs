@@ -133,12 +133,34 @@ pub fn cgroup_root() -> Option<PathBuf> {
     })
 }
 
-/// Chooses a path for a new control group. The last part is random, so that no earlier or parallel one is meant.
-pub fn new_cgroup(instance: &str, label: &str) -> Option<PathBuf> {
+/// Chooses a path for a new control group. The last part is random, so that no earlier or parallel one is meant. `mark` is
+/// the instance's ([`Directory::mark`](crate::instance::Directory::mark)): none for what ends with the action.
+pub fn new_cgroup(instance: &str, label: &str, mark: Option<u32>) -> Option<PathBuf> {
     let root = cgroup_root()?;
     if !root.is_dir() {
         std::fs::create_dir(&root).ok()?;
     }
-    let instance: String = crate::instance::escape(instance).chars().take(100).collect();
-    Some(root.join(format!("{instance}.{label}.{:08x}", crate::sys::random::word() & 0xffff_ffff)))
+    let mark = mark.map(|mark| format!("{mark:08x}-")).unwrap_or_default();
+    let number = crate::sys::random::word() & 0xffff_ffff;
+    Some(root.join(format!("{}.{label}.{mark}{number:08x}", of_instance(instance))))
+}
+
+/// The control groups of an instance: of its daemons, and with `programs` those of programs that end with an action, of
+/// which nobody knows whose instance of that name they are.
+pub fn cgroups_of(root: &Path, instance: &str, mark: u32, programs: bool) -> Vec<PathBuf> {
+    let (instance, mark) = (of_instance(instance), format!("{mark:08x}-"));
+    let is_meant = |name: &str| {
+        let rest = name.strip_prefix(&instance).and_then(|rest| rest.strip_prefix('.')?.split_once('.'));
+        rest.is_some_and(|(_label, number)| match number.contains('-') {
+            true => number.starts_with(&mark),
+            false => programs && !number.contains('.'),
+        })
+    };
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(is_meant)).map(|entry| entry.path()).collect()
+}
+
+/// How the name of an instance's control groups begins.
+fn of_instance(instance: &str) -> String {
+    crate::instance::escape(instance).chars().take(100).collect()
 }

@@ -30,6 +30,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let (found, others): (Vec<_>, Vec<_>) =
         instance::list().into_iter().partition(|(_, name, _)| *name == arguments.instance);
+    let found = if found.is_empty() { super::forget::living(&arguments.instance).collect() } else { found };
     if found.is_empty() {
         let known: Vec<String> = others.into_iter().map(|(_, name, _)| name).collect();
         let known = if known.is_empty() { "none is".to_owned() } else { format!("known: {}", known.join(", ")) };

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::advice;
-use crate::capability::program::{Condition, Report};
+use crate::capability::program::{Condition, Report, traces};
 use crate::instance::{Action, Directory, Found, History, Record, State};
 use crate::ocf::description::AgentName;
 use crate::ocf::effect::{Effect, Occasion, Stays, effect};
@@ -78,6 +78,7 @@ impl Story {
     pub(super) fn of(agent: AgentName, instance: String, directory: &Directory) -> Self {
         let (state, record) = match directory.record() {
             Found::Record(record) => (record.state.word().to_owned(), Some(record)),
+            Found::None if traces::lives(directory, &instance) => (format!("unknown: {}", traces::LIVES), None),
             Found::None => ("none".to_owned(), None),
             Found::Unknown(text) => (format!("unknown: {text}"), None),
         };

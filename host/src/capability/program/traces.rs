@@ -1,0 +1,120 @@
+//! What tells of the daemons of an instance besides its record: reports, control groups, keepers. For an instance without
+//! a record, so that a deleted file is not taken for a stop. What must never enter here: the end of a process.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::tree::{self, Tree};
+use super::{Report, keeper};
+use crate::instance::Directory;
+use crate::sys::process::ProcessId;
+
+/// Why a missing record proves nothing.
+pub const LIVES: &str = "no record is there, and processes that it started live";
+
+/// All that was found.
+pub struct Traces {
+    reports: Vec<PathBuf>,
+    trees: Vec<Tree>,
+}
+
+impl Traces {
+    /// Looks everywhere.
+    pub fn of(directory: &Directory, instance: &str) -> Self {
+        let mark = directory.mark();
+        let reports = directory.reports();
+        let mains = reports.iter().filter_map(|path| Report::read(path)?.main);
+        let mut trees: Vec<Tree> = mains.map(|main| Tree { main: Some(main), ..Tree::default() }).collect();
+        trees.extend(keepers(instance, mark).map(|keeper| Tree { keeper: Some(keeper), ..Tree::default() }));
+        let groups = tree::cgroup_root().map(|root| tree::cgroups_of(&root, instance, mark, true));
+        trees.extend(groups.into_iter().flatten().map(|group| Tree { cgroup: Some(group), ..Tree::default() }));
+        Self { reports, trees }
+    }
+
+    /// All that lives, each once.
+    pub fn alive(&self) -> BTreeSet<ProcessId> {
+        let keepers = self.trees.iter().filter_map(|tree| tree.keeper).filter(|keeper| keeper.is_alive());
+        self.trees.iter().flat_map(Tree::members).chain(keepers).collect()
+    }
+
+    /// Removes what would be taken for a sign of life.
+    pub fn remove(&self) {
+        self.trees.iter().for_each(Tree::forget);
+        for report in &self.reports {
+            let _ = std::fs::remove_file(report);
+        }
+    }
+}
+
+/// Whether a daemon of the instance lives. Made for a probe of what never ran: it lists the control groups, and the
+/// processes only where no group can be made.
+pub fn lives(directory: &Directory, instance: &str) -> bool {
+    let mark = directory.mark();
+    match tree::cgroup_root() {
+        Some(root) => tree::cgroups_of(&root, instance, mark, false)
+            .into_iter()
+            .any(|group| !Tree { cgroup: Some(group), ..Tree::default() }.members().is_empty()),
+        None => keepers(instance, mark).next().is_some(),
+    }
+}
+
+/// The keepers of daemons of the instance.
+fn keepers(instance: &str, mark: u32) -> impl Iterator<Item = ProcessId> {
+    let line = [keeper::NAME.as_bytes(), instance.as_bytes()].join(&0);
+    let mark = format!("\0{mark:08x}\0").into_bytes();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(move |pid| {
+        // Of a zombie it is empty.
+        let found = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        found.strip_prefix(line.as_slice()).is_some_and(|rest| rest.first() == Some(&0) && rest.ends_with(&mark))
+    })
+    .filter_map(ProcessId::now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt as _;
+
+    #[test]
+    fn a_keeper_is_found_by_the_mark_of_its_instance() {
+        // A shell under the keeper's name, whose instance is called as its option.
+        let mut command = std::process::Command::new("sh");
+        command.arg0(keeper::NAME).args(["-c", "read word; exit", "0abcdef1"]).stdin(std::process::Stdio::piped());
+        let mut keeper = command.spawn().unwrap();
+        let pid = keeper.id().cast_signed();
+        // Until the shell is executed it has this test's words.
+        let is_there =
+            || std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|l| l.starts_with(b"ocf-wasm-keeper"));
+        while !is_there() {
+            std::thread::yield_now();
+        }
+        let found = |name, mark| keepers(name, mark).map(|id| id.pid).collect::<Vec<_>>();
+        let seen = [found("-c", 0x0abc_def1), found("-c", 1), found("-", 0x0abc_def1)];
+        keeper.kill().unwrap();
+        keeper.wait().unwrap();
+        assert_eq!(seen, [vec![pid], vec![], vec![]]);
+        assert!(found("-c", 0x0abc_def1).is_empty());
+    }
+
+    #[test]
+    fn a_group_is_of_an_instance_by_its_mark() {
+        let root = std::env::temp_dir().join(format!("ocf-wasm-groups-{}", std::process::id()));
+        std::fs::create_dir(&root).unwrap();
+        let (ours, of_another, of_none) =
+            ("web.daemon.00000007-00000001", "web.daemon.00000008-00000001", "web.run.00000001");
+        for name in [ours, of_another, of_none, "web.a.daemon.00000007-00000001", "webs.daemon.00000007-00000001"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        let found = |programs| {
+            let mut found = tree::cgroups_of(&root, "web", 7, programs);
+            found.sort();
+            found
+        };
+        let seen = [found(false), found(true)];
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(seen[0], [root.join(ours)]);
+        assert_eq!(seen[1], [root.join(ours), root.join(of_none)]);
+    }
+}
