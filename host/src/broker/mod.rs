@@ -250,7 +250,7 @@ impl program::Host for Broker<'_> {
         }
         self.used.program()?;
         permit.count(|| self.directory.make().map(|()| self.directory.rate_path(&label)))?;
-        permit.run(&self.record.instance, input, self.deadline.plugin)
+        permit.run(&self.record.instance, self.directory.mark(), input, self.deadline.plugin)
     }
 
     fn start(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {

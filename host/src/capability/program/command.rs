@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
 
-use super::tree::{self, Tree};
+use super::tree::{self, Span, Tree};
 use super::watcher::{self, GONE, Watcher};
 use super::{Permit, group, wait_until};
 use crate::sandbox::child::{Plan, become_program};
@@ -31,12 +31,12 @@ struct Stream {
 }
 
 impl Permit {
-    /// Runs the program and waits for its end. `deadline` is the action's.
+    /// Runs the program and waits for its end. `mark` is the instance's, `deadline` the action's.
     ///
     /// # Errors
     /// `denied` for input that is not granted; `timed-out`; `unavailable` if it cannot be executed, or not within what is
     /// granted; `other` if processes are short.
-    pub fn run(self, instance: &str, input: Option<Vec<u8>>, deadline: Instant) -> Answer<Output> {
+    pub fn run(self, instance: &str, mark: u32, input: Option<Vec<u8>>, deadline: Instant) -> Answer<Output> {
         let label = self.label.clone();
         let other =
             |what: &str, error: &dyn std::fmt::Display| Error::Other(format!("program {label}: {what}: {error}"));
@@ -51,7 +51,7 @@ impl Permit {
         let (out, stdout) = pipe()?;
         let (err, stderr) = pipe()?;
         let (failed, report) = pipe()?;
-        let cgroup = tree::new_cgroup(instance, &label, None);
+        let cgroup = tree::new_cgroup(instance, &label, mark, Span::Action);
         let own = ProcessId::now(nix::unistd::getpid().as_raw());
         let group = Tree { cgroup: cgroup.clone(), keeper: own, main: None };
         let lists = group::make(cgroup.as_deref(), &self.confinement.fixed.limits, &self.asked);

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::keeper::{self, FromKeeper, ToKeeper};
-use super::tree::{self, Tree};
+use super::tree::{self, Span, Tree};
 use super::{Permit, group, wait_until};
 use crate::instance::Daemon;
 use crate::policy::{Grace, StopStep};
@@ -90,7 +90,7 @@ impl Daemon {
     pub fn new(instance: &str, label: &str, mark: u32) -> Self {
         Self {
             keeper: None,
-            cgroup: tree::new_cgroup(instance, label, Some(mark)),
+            cgroup: tree::new_cgroup(instance, label, mark, Span::Instance),
             since_boot_ns: crate::sys::clock::since_boot_ns(),
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::tree::{self, Tree};
+use super::tree::{self, Span, Tree};
 use super::{Report, keeper};
 use crate::instance::Directory;
 use crate::sys::process::ProcessId;
@@ -26,7 +26,8 @@ impl Traces {
         let mains = reports.iter().filter_map(|path| Report::read(path)?.main);
         let mut trees: Vec<Tree> = mains.map(|main| Tree { main: Some(main), ..Tree::default() }).collect();
         trees.extend(keepers(instance, mark).map(|keeper| Tree { keeper: Some(keeper), ..Tree::default() }));
-        let groups = tree::cgroup_root().map(|root| tree::cgroups_of(&root, instance, mark, true));
+        let groups =
+            tree::cgroup_root().map(|root| tree::cgroups_of(&root, instance, mark, &[Span::Instance, Span::Action]));
         trees.extend(groups.into_iter().flatten().map(|group| Tree { cgroup: Some(group), ..Tree::default() }));
         Self { reports, trees }
     }
@@ -51,7 +52,7 @@ impl Traces {
 pub fn lives(directory: &Directory, instance: &str) -> bool {
     let mark = directory.mark();
     match tree::cgroup_root() {
-        Some(root) => tree::cgroups_of(&root, instance, mark, false)
+        Some(root) => tree::cgroups_of(&root, instance, mark, &[Span::Instance])
             .into_iter()
             .any(|group| !Tree { cgroup: Some(group), ..Tree::default() }.members().is_empty()),
         None => keepers(instance, mark).next().is_some(),
@@ -102,19 +103,24 @@ mod tests {
     fn a_group_is_of_an_instance_by_its_mark() {
         let root = std::env::temp_dir().join(format!("ocf-wasm-groups-{}", std::process::id()));
         std::fs::create_dir(&root).unwrap();
-        let (ours, of_another, of_none) =
-            ("web.daemon.00000007-00000001", "web.daemon.00000008-00000001", "web.run.00000001");
-        for name in [ours, of_another, of_none, "web.a.daemon.00000007-00000001", "webs.daemon.00000007-00000001"] {
+        let (daemon, program) = ("web.daemon.00000007-00000001", "web.run.00000007+00000001");
+        for name in [
+            daemon,
+            program,
+            "web.daemon.00000008-00000001",
+            "web.a.daemon.00000007-00000001",
+            "webs.daemon.00000007-00000001",
+        ] {
             std::fs::create_dir(root.join(name)).unwrap();
         }
-        let found = |programs| {
-            let mut found = tree::cgroups_of(&root, "web", 7, programs);
+        let found = |spans: &[Span]| {
+            let mut found = tree::cgroups_of(&root, "web", 7, spans);
             found.sort();
             found
         };
-        let seen = [found(false), found(true)];
+        let seen = [found(&[Span::Instance]), found(&[Span::Action])];
         std::fs::remove_dir_all(&root).unwrap();
-        assert_eq!(seen[0], [root.join(ours)]);
-        assert_eq!(seen[1], [root.join(ours), root.join(of_none)]);
+        assert_eq!(seen[0], [root.join(daemon)]);
+        assert_eq!(seen[1], [root.join(program)]);
     }
 }

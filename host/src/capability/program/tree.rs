@@ -133,28 +133,42 @@ pub fn cgroup_root() -> Option<PathBuf> {
     })
 }
 
+/// How long what is in a control group lives, as it stands in the group's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// As long as the instance.
+    Instance,
+    /// As long as an action.
+    Action,
+}
+
+impl Span {
+    fn sign(self) -> char {
+        match self {
+            Self::Instance => '-',
+            Self::Action => '+',
+        }
+    }
+}
+
 /// Chooses a path for a new control group. The last part is random, so that no earlier or parallel one is meant. `mark` is
-/// the instance's ([`Directory::mark`](crate::instance::Directory::mark)): none for what ends with the action.
-pub fn new_cgroup(instance: &str, label: &str, mark: Option<u32>) -> Option<PathBuf> {
+/// the instance's ([`Directory::mark`](crate::instance::Directory::mark)).
+pub fn new_cgroup(instance: &str, label: &str, mark: u32, span: Span) -> Option<PathBuf> {
     let root = cgroup_root()?;
     if !root.is_dir() {
         std::fs::create_dir(&root).ok()?;
     }
-    let mark = mark.map(|mark| format!("{mark:08x}-")).unwrap_or_default();
     let number = crate::sys::random::word() & 0xffff_ffff;
-    Some(root.join(format!("{}.{label}.{mark}{number:08x}", of_instance(instance))))
+    Some(root.join(format!("{}.{label}.{mark:08x}{}{number:08x}", of_instance(instance), span.sign())))
 }
 
-/// The control groups of an instance: of its daemons, and with `programs` those of programs that end with an action, of
-/// which nobody knows whose instance of that name they are.
-pub fn cgroups_of(root: &Path, instance: &str, mark: u32, programs: bool) -> Vec<PathBuf> {
-    let (instance, mark) = (of_instance(instance), format!("{mark:08x}-"));
+/// The control groups of an instance.
+pub fn cgroups_of(root: &Path, instance: &str, mark: u32, spans: &[Span]) -> Vec<PathBuf> {
+    let instance = of_instance(instance);
+    let marks: Vec<String> = spans.iter().map(|span| format!("{mark:08x}{}", span.sign())).collect();
     let is_meant = |name: &str| {
         let rest = name.strip_prefix(&instance).and_then(|rest| rest.strip_prefix('.')?.split_once('.'));
-        rest.is_some_and(|(_label, number)| match number.contains('-') {
-            true => number.starts_with(&mark),
-            false => programs && !number.contains('.'),
-        })
+        rest.is_some_and(|(_label, number)| marks.iter().any(|mark| number.starts_with(mark)))
     };
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_str().is_some_and(is_meant)).map(|entry| entry.path()).collect()
