@@ -175,7 +175,11 @@ fn a_start_with_other_parameters_leaves_what_runs_as_it_is() {
     let again = server.host.action(SERVER, "start").instance(&server.name).with("port", other).is(0);
     assert!(again.stderr.contains("already runs with what it was started with"), "{again:#?}");
     assert_eq!(server.pids(), pids);
-    server.action("monitor").recurring().is(0);
+    let quiet = server.action("monitor").recurring().is(0);
+    assert_eq!(quiet.stderr, "");
+    let monitor = server.host.action(SERVER, "monitor").instance(&server.name).with("port", other).recurring().is(0);
+    let says = format!("WARNING: parameter port is {other} now; this action uses what the last start used\n");
+    assert!(monitor.stderr.ends_with(&says) && monitor.stderr.lines().count() == 1, "{monitor:#?}");
     let why = server.host.run(&["why", &server.name]).stdout;
     assert!(why.contains(&format!("port = {}", server.port)) && !why.contains(&other.to_string()), "{why}");
     // The change counts from the next start.
