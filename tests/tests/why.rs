@@ -144,6 +144,63 @@ fn with_a_typo_in_the_policy_while_it_runs() {
 }
 
 #[test]
+fn without_a_policy_while_it_runs() {
+    let server = Server::new();
+    server.does("start", 0);
+    fs::remove_file(server.host.policy_path(SERVER)).unwrap();
+    let known = server.shows("policy-deleted-while-it-runs");
+    assert_eq!((&known["verdict"], &known["cleanup"]), (&"running".into(), &Value::Null));
+    let advice = known["advice"][0].as_str().unwrap();
+    assert!(
+        advice.starts_with("no policy: /etc/ocf-wasm/") && advice.contains("the next start is refused"),
+        "{advice}"
+    );
+}
+
+#[test]
+fn a_probe_takes_back_no_failure() {
+    let server = Server::new();
+    server.does("start", 0);
+    for (pid, _) in server.host.processes("web") {
+        kill(pid, "-KILL");
+    }
+    until("the keeper has seen it", || server.host.why("web")["daemons"][0]["ended"].is_string());
+    server.does("monitor", 1);
+    let _ = server.host.action(SERVER, "monitor").instance("web").with("port", server.port).is(7);
+    let known = server.shows("daemon-killed-and-probed");
+    assert_eq!((&known["verdict"], &known["failure"]["action"]), (&"failed".into(), &"monitor".into()));
+    assert_eq!(known["cleanup"], "crm_resource --cleanup --resource web");
+    // A stop does, and a probe after it changes nothing.
+    server.does("stop", 0);
+    let _ = server.host.action(SERVER, "monitor").instance("web").with("port", server.port).is(7);
+    let known = server.host.why("web");
+    assert_eq!((&known["verdict"], &known["cleanup"]), (&"stopped".into(), &Value::Null));
+}
+
+#[test]
+fn after_a_person_said_that_nothing_runs() {
+    let server = Server::new();
+    server.does("start", 0);
+    for (pid, _) in server.host.processes("web") {
+        kill(pid, "-KILL");
+    }
+    fs::write(server.host.path().join("run").join(SERVER).join("web/record"), "").unwrap();
+    server.does("stop", 1);
+    let forget = || server.host.run(&["forget", "web", "--nothing-runs"]);
+    until("nothing lives", || !forget().stderr.contains("still runs here"));
+    let known = server.shows("forgotten");
+    assert_eq!(
+        (&known["verdict"], &known["failure"], &known["pacemaker"]),
+        (&"stopped".into(), &Value::Null, &Value::Null)
+    );
+    assert_eq!(known["cleanup"], "crm_resource --cleanup --resource web");
+    assert_eq!(known["advice"], serde_json::json!([]));
+    server.does("start", 0);
+    server.does("stop", 0);
+    assert_eq!(server.host.why("web")["cleanup"], Value::Null);
+}
+
+#[test]
 fn with_a_program_that_is_missing() {
     let server = Server::new();
     server.policy("examples/greeter", "examples/absent");

@@ -89,7 +89,9 @@ fn show(story: &Story, verdict: &Verdict) {
         println!("  {advice}");
     }
     if let Some(cleanup) = &verdict.cleanup {
-        println!("  when the cause is gone: {cleanup}");
+        let when =
+            if verdict.failure.is_some() { "when the cause is gone" } else { "the cluster tries it again after" };
+        println!("  {when}: {cleanup}");
     }
 }
 

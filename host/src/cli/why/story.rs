@@ -13,6 +13,9 @@ use crate::policy::{self, Diagnostic, Policy, Refused, Severity, place};
 use crate::seam::program::Phase;
 use crate::store::{self, Digest};
 
+/// The action by which a person says that nothing runs.
+const FORGET: &str = "forget";
+
 /// What is known.
 pub(super) struct Story {
     pub(super) agent: AgentName,
@@ -100,7 +103,7 @@ impl Story {
         let reason = failure.map_or("", |action| action.reason.as_str());
         let place = self.place(reason);
         let advice = self.advice(standing, reason, place.as_ref());
-        let stays = answered.is_some_and(|effect| effect.stays != Stays::Nothing);
+        let stays = answered.is_some_and(|effect| effect.stays != Stays::Nothing) || self.forgotten().is_some();
         let cleanup =
             stays.then(|| format!("crm_resource --cleanup --resource {}", crate::cli::resource(&self.instance)));
         Verdict {
@@ -118,7 +121,7 @@ impl Story {
     /// started or promoted since.
     fn failure(&self) -> Option<&Action> {
         let is_failure = |action: &Action| was_failure(action.exit, action.action == "probe");
-        let last = self.last()?;
+        let last = self.decisive()?;
         if is_failure(last) {
             return Some(last);
         }
@@ -131,7 +134,21 @@ impl Story {
             let effect = found.and_then(|(occasion, exit)| effect(occasion, exit));
             effect.is_some_and(|effect| !matches!(effect.stays, Stays::Nothing | Stays::Count))
         };
+        let since = self.actions.iter().rposition(|action| action.action == FORGET).map_or(since, |at| since.max(at));
         self.actions[since..].iter().filter(|action| is_failure(action)).rfind(stays)
+    }
+
+    /// The last action of the cluster or word of a person that changes how it stands: a probe that found nothing takes
+    /// back no failure.
+    fn decisive(&self) -> Option<&Action> {
+        let found_nothing = |action: &Action| action.action == "probe" && action.exit == Exit::NotRunning.code();
+        let counts = |action: &Action| action.action == FORGET || Occasion::of(&action.action).is_some();
+        self.actions.iter().rfind(|action| counts(action) && !found_nothing(action))
+    }
+
+    /// That a person said that nothing runs, if that is what counts.
+    fn forgotten(&self) -> Option<&Action> {
+        self.decisive().filter(|action| action.action == FORGET)
     }
 
     /// The last action of the cluster: a swap of the plugin is none.
@@ -161,7 +178,10 @@ impl Story {
         match self.record.as_ref().map(|record| record.state) {
             None => (Standing::NotStarted, format!("not started: nothing of it is recorded here{last}")),
             Some(State::Refused) => (Standing::NotStarted, format!("not started{last}")),
-            Some(State::Stopped) => (Standing::Stopped, format!("stopped{last}")),
+            Some(State::Stopped) => match self.forgotten() {
+                Some(action) => (Standing::Stopped, format!("counts as stopped: {} ({})", action.reason, told(action))),
+                None => (Standing::Stopped, format!("stopped{last}")),
+            },
             Some(State::Starting) => (
                 Standing::Unfinished,
                 "unfinished: a start began and has not answered: it runs, or was killed".to_owned(),
@@ -213,6 +233,12 @@ impl Story {
         of_label().or_else(mistake)
     }
 
+    /// Why the policy of something that runs cannot be read any more.
+    fn refused_today(&self) -> Option<Refused> {
+        self.record.as_ref().filter(|record| record.state.is_active())?;
+        policy::load(&store::policy_path(&self.agent)).err()
+    }
+
     fn advice(&self, standing: Standing, reason: &str, place: Option<&Diagnostic>) -> Vec<String> {
         let path = store::policy_path(&self.agent).display().to_string();
         let mut to_do = Vec::new();
@@ -230,6 +256,9 @@ impl Story {
         }
         if is_wrong && !is_of_policy {
             to_do.push("correct {policy}: the next start is refused as it is now; what runs is not touched".to_owned());
+        }
+        if let Some(refused) = self.refused_today() {
+            to_do.push(format!("{refused}: the next start is refused as it is now; what runs is not touched"));
         }
         if self.daemons.iter().any(|daemon| broken(daemon).is_some()) {
             to_do.push(advice::DAEMON.to_owned());
