@@ -29,6 +29,9 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
             (agent, instance, state, generation)
         })
         .collect();
+    if !instance::can_be_seen() {
+        eprintln!("note: {}", super::ONLY_ROOT);
+    }
     if format == Format::Json {
         let agents: Vec<_> = agents
             .iter()

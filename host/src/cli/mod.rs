@@ -178,6 +178,9 @@ fn must_be_root() -> Result<()> {
     Ok(())
 }
 
+/// What is said where instances are asked for by who may not see them.
+const ONLY_ROOT: &str = "instances can only be seen as root";
+
 fn is_installed() -> bool {
     std::path::Path::new(crate::store::LIBEXEC).join("ocf-wasm-compile").exists()
 }

@@ -45,7 +45,8 @@ pub(super) fn enter(root: &Path) -> Result<()> {
         let path = root.join(name);
         fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         let mode = if matches!(name, "run" | "cache") { 0o700 } else { 0o755 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            .with_context(|| format!("{}: is the root {} another user's?", path.display(), root.display()))?;
     }
     let flags = if is_root { CloneFlags::CLONE_NEWNS } else { CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER };
     let gid = nix::unistd::getegid();

@@ -200,6 +200,11 @@ pub fn unescape(escaped: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Whether [`list`] may look: on a node only root may.
+pub fn can_be_seen() -> bool {
+    !std::fs::read_dir(RUN).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 /// Lists the instances of this node: agent, instance, directory; sorted.
 pub fn list() -> Vec<(AgentName, String, Directory)> {
     fn names(path: &Path) -> Vec<(String, PathBuf)> {

@@ -244,6 +244,29 @@ fn list_shows_agents_generations_and_instances() {
 }
 
 #[test]
+fn who_may_not_see_instances_is_told_so() {
+    if !is_root() {
+        return;
+    }
+    let as_nobody = |arguments: &str| {
+        let enter = "mount -t tmpfs none /run; mkdir -m 700 /run/ocf-wasm";
+        let tool = dist().join("usr/bin/ocf-wasm");
+        let become_nobody = "exec setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let script = format!("{enter}; {become_nobody} {} {arguments}", tool.display());
+        finish(std::process::Command::new("unshare").args(["--mount", "sh", "-c", &script]))
+    };
+    bad(&as_nobody("why web"), &["instances can only be seen as root"]);
+    let listed = as_nobody("list");
+    assert_eq!((listed.code, listed.stderr.as_str()), (0, "note: instances can only be seen as root\n"));
+    // A root of root's.
+    let host = TestHost::new();
+    fs::set_permissions(host.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = good(host.run(&["list"]));
+    let words = format!("{}/etc: is the root {0} another user's?", host.path().display());
+    bad(&as_nobody(&format!("--root {} list", host.path().display())), &[&words]);
+}
+
+#[test]
 fn why_tells_of_what_runs_what_failed_and_what_was_stopped() {
     let host = TestHost::with(&["sample-tcp-server"]);
     let port = free_port();

@@ -28,6 +28,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    if !instance::can_be_seen() {
+        bail!("{}", super::ONLY_ROOT);
+    }
     let (found, others): (Vec<_>, Vec<_>) =
         instance::list().into_iter().partition(|(_, name, _)| *name == arguments.instance);
     let found = if found.is_empty() { super::forget::living(&arguments.instance).collect() } else { found };
