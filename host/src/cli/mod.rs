@@ -126,6 +126,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         (Verb::Test(_), None) => Some(scratch.insert(test::Scratch::new()?).path().to_owned()),
         // Looking needs the compiler where it belongs; before it is installed, a private root has it there.
         (Verb::Inspect(_) | Verb::Suggest(_), None) if !is_installed() => Some(private::default_root()?),
+        (Verb::Check(a), None) if a.examines() && !is_installed() => Some(private::default_root()?),
         (_, None) => None,
     };
     // Paths that the user named are meant outside.
@@ -134,13 +135,13 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Run(a) => Verb::Run(a.absolute()?),
         Verb::Test(a) => Verb::Test(a.absolute()?),
         Verb::Man(a) => Verb::Man(a.absolute()?),
+        Verb::Check(a) => Verb::Check(a.absolute()?),
         other => other,
     };
     if let Some(root) = &root {
-        let makes_one = !matches!(
-            verb,
-            Verb::List | Verb::Check(_) | Verb::Why(_) | Verb::Forget(_) | Verb::Rollback(_) | Verb::Remove(_)
-        );
+        let makes_one =
+            !matches!(verb, Verb::List | Verb::Why(_) | Verb::Forget(_) | Verb::Rollback(_) | Verb::Remove(_))
+                && !matches!(&verb, Verb::Check(a) if is_named || !a.examines());
         anyhow::ensure!(
             makes_one || root.is_dir(),
             "there is no private root {}: `install` and `run` make one",

@@ -55,7 +55,10 @@ fn check_points_at_a_mistake() {
     let right = host.path().join("right.toml");
     fs::write(&right, "format = 1\n").unwrap();
     let both = host.run(&["check", text(&right), text(&file)]);
-    assert!(both.code == 1 && both.stdout.contains("right.toml: ok") && both.stdout.contains(&expected), "{both:#?}");
+    assert!(
+        both.code == 1 && both.stdout.contains("right.toml: ok as a file") && both.stdout.contains(&expected),
+        "{both:#?}"
+    );
     let absent = host.run(&["check", text(&host.path().join("absent.toml"))]);
     assert!(absent.code == 1 && absent.stdout.contains("absent.toml: No such file"), "{absent:#?}");
 }
@@ -232,6 +235,31 @@ fn points_at(host: &TestHost, policy: &str, at: &str, severity: &str, says: &str
     let misfit = misfits.iter().find(|misfit| misfit["message"] == says).unwrap_or_else(|| panic!("{known}"));
     assert_eq!((&misfit["severity"], &misfit["line"]), (&json!(severity), &json!(number)));
     assert_eq!((&misfit["column"], &misfit["hint"]), (&json!(column), &json!(hint)));
+}
+
+#[test]
+fn check_compares_a_file_with_a_component_that_is_named_and_says_if_with_none() {
+    let host = TestHost::new();
+    let (component, file) = (plugin("sample-tcp-server"), host.path().join("draft.toml"));
+    let policy = policy_of("sample-tcp-server");
+    fs::write(&file, &policy).unwrap();
+    let (component, file) = (text(&component), text(&file));
+    let alone = good(host.run(&["check", file])).stdout;
+    let says = "draft.toml: ok as a file; not compared with a plugin or this node (--component FILE.wasm)\n";
+    assert!(alone.contains(says), "{alone}");
+    let with = good(host.run(&["check", file, "--component", component])).stdout;
+    assert!(with.contains("draft.toml: ok with that component, not compared with this node\n"), "{with}");
+    fs::write(file, policy.replace("param = \"port\"", "param = \"prot\"")).unwrap();
+    assert!(good(host.run(&["check", file])).stdout.contains(says));
+    let misfit = host.run(&["check", file, "--component", component]);
+    assert!(misfit.code == 1 && !misfit.stdout.contains(": ok"), "{misfit:#?}");
+    let says = "error: the plugin has no parameter prot, so this can never be filled in\n";
+    assert!(misfit.stdout.contains(says) && misfit.stdout.contains("hint: did you mean `port`?"), "{misfit:#?}");
+    let known = host.run(&["-o", "json", "check", file, "--component", component]);
+    assert_eq!((known.code, &known.json()["policies"][0]["misfits"][0]["severity"]), (1, &json!("error")));
+    // There is nothing to compare it with, and it is no component.
+    assert_eq!(host.run(&["check", "--component", component]).code, 2);
+    assert_eq!(host.run(&["check", file, "--component", file]).code, 1);
 }
 
 #[test]

@@ -13,30 +13,46 @@ use self::fit::Misfit;
 use super::Format;
 use crate::capability::path;
 use crate::capability::program::{self, tree};
-use crate::ocf::description::AgentName;
+use crate::ocf::description::{AgentName, Profile};
 use crate::policy::{
     self, Diagnostic, Policy, Refused,
     lint::{self, Warning},
 };
 use crate::sandbox::layers;
-use crate::store::{self, install};
+use crate::store::{self, Generation, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could\ndo with a grant; they change nothing, since a policy is the operator's word."
+    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml --component web.wasm\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could\ndo with a grant; they change nothing, since a policy is the operator's word."
 )]
 pub(super) struct Arguments {
     /// Policy files; those of all installed agents if none is named
     policies: Vec<PathBuf>,
+    /// Compare the files with this component: its labels, its parameters, its digest
+    #[arg(long, value_name = "FILE.wasm", requires = "policies")]
+    component: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Whether a component is to be read, which a private root makes possible where nothing is installed.
+    pub(super) fn examines(&self) -> bool {
+        self.component.is_some()
+    }
+
+    pub(super) fn absolute(self) -> Result<Self> {
+        let policies = self.policies.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?;
+        Ok(Self { policies, component: self.component.map(std::path::absolute).transpose()? })
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
-    let named: Vec<PathBuf> = arguments.policies.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?;
+    let named = &arguments.policies;
+    let component = arguments.component.as_deref().map(examined).transpose()?;
     let checked: Vec<(PathBuf, Checked)> = if named.is_empty() {
         let installed = install::installed().into_iter();
         installed.map(|(agent, number)| (store::policy_path(&agent), in_place(&agent, number))).collect()
     } else {
-        named.iter().map(|path| (path.clone(), elsewhere(path))).collect()
+        named.iter().map(|path| (path.clone(), elsewhere(path, component.as_ref()))).collect()
     };
     let layers = node();
     let agents = if named.is_empty() { damage::all() } else { BTreeMap::new() };
@@ -68,7 +84,14 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         for (path, checked) in &checked {
             match &checked.refused {
                 None if checked.is_wrong() => {}
-                None => println!("{}: ok", path.display()),
+                None if named.is_empty() => println!("{}: ok", path.display()),
+                None if component.is_some() => {
+                    println!("{}: ok with that component, not compared with this node", path.display());
+                }
+                None => println!(
+                    "{}: ok as a file; not compared with a plugin or this node (--component FILE.wasm)",
+                    path.display()
+                ),
                 Some(text) => println!("{text}"),
             }
             checked.misfits.iter().for_each(|misfit| println!("{}", misfit.text(path)));
@@ -112,14 +135,30 @@ fn told(diagnostic: &Diagnostic, risk: &str) -> serde_json::Value {
     })
 }
 
-/// Reads a policy that may be meant for another node.
-fn elsewhere(path: &Path) -> Checked {
+/// Reads a component, as it would be installed.
+fn examined(file: &Path) -> Result<Generation> {
+    let examined = install::examine(file)?;
+    Ok(Generation {
+        component: examined.digest,
+        description: examined.description,
+        profile: Profile::V1_1,
+        installed_at: 0,
+        requests: examined.requests,
+    })
+}
+
+/// Reads a policy that may be meant for another node, for a component if one is named.
+fn elsewhere(path: &Path, component: Option<&Generation>) -> Checked {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => return Checked::refused(format!("{}: {error}", path.display())),
     };
     match Policy::parse(&text, path) {
-        Ok(policy) => Checked { warnings: lint::warnings(&policy, &text, path), ..Checked::default() },
+        Ok(policy) => Checked {
+            misfits: component.map(|component| fit::misfits(&policy, &text, path, component)).unwrap_or_default(),
+            warnings: lint::warnings(&policy, &text, path),
+            ..Checked::default()
+        },
         Err(diagnostic) => Checked::refused(diagnostic.to_string()),
     }
 }
