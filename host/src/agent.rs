@@ -117,10 +117,12 @@ impl Invocation<'_> {
             self.directory.collect();
         }
         let planned = match &known {
-            Known::Active(record) if !self.begins() || self.goes_on(record) => {
-                plan::pinned(record, self.request, self.log, until)
+            Known::Active(record) if !self.begins() => plan::pinned(record, self.request, self.log, until),
+            Known::Active(record) => {
+                let today = plan::today(self.request, self.log, until);
+                self.goes_on(record, &today).map_or(today, Ok)
             }
-            Known::Active(_) | Known::Nothing | Known::Lost => plan::today(self.request, self.log, until),
+            Known::Nothing | Known::Lost => plan::today(self.request, self.log, until),
         };
         let plan = match planned {
             Ok(plan) => plan,
@@ -146,25 +148,26 @@ impl Invocation<'_> {
         outcome
     }
 
-    /// Whether a start finds running what an earlier one began with something else: another version, policy or
-    /// parameters than today's. It goes on as it is; what changed counts from the next start.
-    fn goes_on(&self, record: &Record) -> bool {
-        let until = self.deadline.plugin;
+    /// What a start finds running that an earlier one began with something else: another version, policy or parameters
+    /// than today's. It goes on as it is; what changed counts from the next start.
+    fn goes_on(&self, record: &Record, today: &Result<Plan, Refusal>) -> Option<Plan> {
         if self.action != Action::Start || record.state == State::Stopping {
-            return false;
+            return None;
         }
-        let today = plan::today(self.request, self.log, until);
-        if today.is_ok_and(|today| record.pins.as_ref() == Some(&today.pins) && record.given == today.given) {
-            return false;
+        let is_of = |today: &Plan| record.pins.as_ref() == Some(&today.pins) && record.given == today.given;
+        if today.as_ref().is_ok_and(is_of) {
+            return None;
         }
-        let Ok(pinned) = plan::pinned(record, self.request, self.log, until) else { return false };
-        let Ok(mut session) = self.session(record.clone(), &pinned) else { return false };
+        let pinned = plan::pinned(record, self.request, self.log, self.deadline.plugin).ok()?;
+        let mut session = self.session(record.clone(), &pinned).ok()?;
         let outcome = contract::monitor(&mut session, false, 0);
         let runs = !outcome.exit.is_failure() && outcome.exit != Exit::NotRunning;
         if runs {
             self.log.warning("already runs with what it was started with; what changed counts from the next start");
         }
-        runs
+        // Its borrow of the plan ends here.
+        drop(session);
+        runs.then_some(pinned)
     }
 
     /// Performs the action with an active record or none.

@@ -11,7 +11,7 @@ use crate::instance::{Directory, Pins, Record};
 use crate::ocf::description::{AgentName, is_secret};
 use crate::ocf::outcome::{Exit, Outcome, REASON_BYTES};
 use crate::ocf::{Action, Description, Parameters, Request, parameter};
-use crate::policy::{self, Policy, Refused};
+use crate::policy::{self, Policy, Refused, nearest};
 use crate::report::Log;
 use crate::store::{self, Digest, Generation, Missing, NativeError};
 
@@ -217,7 +217,9 @@ pub fn parameters(
     for name in request.given.keys().chain(&request.garbled).filter(|name| !declared(name)) {
         // What Pacemaker and the tracing convention add is no mistake of the operator.
         if !parameter::OF_THE_CLUSTER.contains(&name.as_str()) {
-            log.warning(&format!("parameter {name} is unknown to {} and ignored", request.agent));
+            let known: Vec<&str> = description.parameters.iter().map(|p| p.name.as_str()).collect();
+            let meant = nearest(name, &known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            log.warning(&format!("parameter {name} is unknown to {} and ignored{meant}", request.agent));
         }
     }
     let values = parameter::check(description, &request.given, &request.garbled);

@@ -314,3 +314,20 @@ fn a_torn_record_is_never_taken_for_none() {
     let _ = action("monitor").is(0);
     let _ = action("stop").is(0);
 }
+
+#[test]
+fn an_unknown_parameter_is_warned_of_once_with_what_was_meant() {
+    let host = TestHost::with(&["dummy"]);
+    // The second start finds it running.
+    for _ in 0..2 {
+        let ran = host.action("ocf-wasm/dummy", "start").with("stat", "x").is(0);
+        let said = "WARNING: parameter stat is unknown to ocf-wasm/dummy and ignored; did you mean state?\n";
+        assert!(ran.stderr.ends_with(said) && ran.stderr.matches("unknown").count() == 1, "{ran:#?}");
+    }
+    let changed = host.action("ocf-wasm/dummy", "start").with("stat", "x").with("fake", "y").is(0);
+    assert_eq!(changed.stderr.matches("unknown").count(), 1, "{changed:#?}");
+    let _ = host.action("ocf-wasm/dummy", "stop").is(0);
+    let ran = host.action("ocf-wasm/dummy", "start").with("colour", "x").is(0);
+    assert!(ran.stderr.ends_with("ocf-wasm/dummy and ignored\n"), "{ran:#?}");
+    let _ = host.action("ocf-wasm/dummy", "stop").is(0);
+}

@@ -11,7 +11,6 @@ pub mod key;
 mod kind;
 pub mod lint;
 mod mistake;
-#[cfg(feature = "tool")]
 mod nearest;
 mod path;
 pub mod place;
@@ -23,7 +22,6 @@ pub use confine::{Grant, View, refused_for_reading, refused_for_writing};
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::{Endpoint, Http, Place, Port};
 pub use kind::address_of;
-#[cfg(feature = "tool")]
 pub(crate) use nearest::nearest;
 pub use path::{Access, PathGrant, refused as refused_directory};
 #[cfg(feature = "tool")]
