@@ -24,7 +24,7 @@ enum ProfileName {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned --dry-run    what would change\n\nExit status: 0 installed, or was; 1 refused or failed, and nothing changed; 2 wrong usage."
+    after_help = "Examples:\n  ocf-wasm install sample-tcp-server.wasm --allow-unsigned\n  ocf-wasm install dummy.wasm --allow-unsigned --dry-run    what would change\n\nExit status: 0 installed, or was already; 1 refused or failed, and nothing changed; 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The component
@@ -97,19 +97,22 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         println!("would install {agent} {} ({})", examined.description.version, examined.digest.short());
         return Ok(ExitCode::SUCCESS);
     }
+    let was_in_place = install::is_in_place(&agent);
     let number = install::add(&examined, profile)?;
     let generation = store::generation(&agent, number).map_err(|e| anyhow::anyhow!("{e:?}"))?;
     let tried = if arguments.next_start { Ok(Vec::new()) } else { repin::try_all(&agent, number, &generation) };
     let trials = tried.inspect_err(|_| install::take_back(&agent, number))?;
     install::switch(&agent, number)?;
     let repinned = repin::keep_all(trials)?;
-    report(&agent, number, &generation, &asked, &repinned, format)
+    let already = before.filter(|(old, _)| *old == number).map(|_| was_in_place);
+    report(&agent, (number, &generation), already, &asked, &repinned, format)
 }
 
+/// Says what was done. `already`: it was installed before, and whether it was where Pacemaker looks.
 fn report(
     agent: &crate::ocf::description::AgentName,
-    number: u32,
-    generation: &Generation,
+    (number, generation): (u32, &Generation),
+    already: Option<bool>,
     asked: &[String],
     repinned: &[String],
     format: Format,
@@ -121,13 +124,22 @@ fn report(
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "installed {agent} {} as generation {number} ({}), ocf:{}:{}",
-        generation.description.version,
-        generation.component.short(),
-        agent.provider,
-        agent.kind
-    );
+    let version = &generation.description.version;
+    let place = format!("ocf:{}:{}", agent.provider, agent.kind);
+    match already {
+        None => {
+            let digest = generation.component.short();
+            println!("installed {agent} {version} as generation {number} ({digest}), {place}");
+        }
+        Some(false) => {
+            println!("{agent} {version} is installed already (generation {number}); its place is put right, {place}");
+        }
+        Some(true) if repinned.is_empty() => {
+            println!("{agent} {version} is installed already, nothing to do (generation {number}, {place})");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(true) => println!("{agent} {version} is installed already (generation {number}, {place})"),
+    }
     for instance in repinned {
         println!("  {instance}: monitored by both versions, now runs with this one");
     }

@@ -51,6 +51,10 @@ pub(super) fn try_all(agent: &AgentName, number: u32, generation: &Generation) -
                 "{instance}: the other version cannot take it over: {r}\n  --next-start leaves running instances alone"
             )
         })?;
+        if record.pins.as_ref() == Some(&new.pins) && record.given == new.given {
+            // It would be compared with itself.
+            continue;
+        }
         let before = agent::monitor_with(&request, &directory, record.clone(), &old, &log, MONITOR);
         let mut trial = record.clone();
         trial.parameters = new.parameters.clone();

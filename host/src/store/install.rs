@@ -258,6 +258,12 @@ pub fn switch(agent: &AgentName, number: u32) -> Result<()> {
     write_list()
 }
 
+/// Whether the agent is where Pacemaker looks.
+pub fn is_in_place(agent: &AgentName) -> bool {
+    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    fs::read_link(link).is_ok_and(|to| to == Path::new(LIBEXEC).join("ocf-wasm-agent"))
+}
+
 /// Refuses if the place of an agent is taken by something that is not ours.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod check;
+mod usage;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
