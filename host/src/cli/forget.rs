@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm forget web    what still runs of it, as far as the host can see\n  ocf-wasm forget web --nothing-runs\n  crm_resource --cleanup --resource web\n\nFor an instance whose record is damaged or lost: all its actions fail, since nobody knows what runs of it. It is\nrefused while something of it lives that the host started. What a program left elsewhere only you can see, and if\nyou are wrong, the resource may run twice.\n\nExit status: 0 forgotten: the instance counts as stopped here; 1 refused, and nothing changed; 2 wrong usage."
+    after_help = "Examples:\n  ocf-wasm forget web    what still runs of it, as far as the host can see\n  ocf-wasm forget web --nothing-runs\n  crm_resource --cleanup --resource web\n\nFor an instance whose record is damaged or lost: all its actions fail, since nobody knows what runs of it. It is refused while something of it lives that the host started. What a program left elsewhere only you can see, and if you are wrong, the resource may run twice.\n\nExit status: 0 forgotten: the instance counts as stopped here; 1 refused, and nothing changed; 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The instance: the resource's name in the cluster

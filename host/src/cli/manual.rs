@@ -56,7 +56,7 @@ pub(super) fn completions(arguments: &Completions) -> Result<ExitCode> {
     clap_complete::generate(shell, &mut super::Arguments::command(), "ocf-wasm", &mut script);
     // clap_complete 4.6 takes the dash in the tool's name for a step to a verb, in one of the two places that must agree.
     let script = String::from_utf8(script)?.replace("ocf__subcmd__wasm", "ocf__wasm");
-    crate::report::print(script.as_bytes()).context("standard output")?;
+    print!("{script}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,6 +2,9 @@
 //! agent's binary, so that what is tried by hand is what Pacemaker runs. (Only the monitors of a hot swap run inside the
 //! tool, which holds the instance's lock meanwhile, and what is replayed from a file, which touches nothing.)
 
+#[macro_use]
+mod out;
+
 mod check;
 mod forget;
 mod inspect;
@@ -23,8 +26,9 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Context as _, Result};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::sys::interrupt;
 
@@ -33,7 +37,7 @@ use crate::sys::interrupt;
 #[command(
     name = "ocf-wasm",
     version,
-    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's. Each verb says more.\nFirst steps: ocf-wasm inspect NAME.wasm; ocf-wasm install NAME.wasm --allow-unsigned;\n             ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml; pcs resource create r1 ocf:PROVIDER:TYPE"
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's. Each verb says more.\n\nFirst steps, as root on each node:\n  ocf-wasm inspect NAME.wasm\n  mkdir -p /etc/ocf-wasm/policy/PROVIDER\n  ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml\n  ocf-wasm check /etc/ocf-wasm/policy/PROVIDER/TYPE.toml\n  ocf-wasm install NAME.wasm --allow-unsigned\n  pcs resource create r1 ocf:PROVIDER:TYPE"
 )]
 struct Arguments {
     /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
@@ -94,14 +98,22 @@ enum Verb {
 
 /// Runs the tool.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match perform(arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            if let Some(usage) = error.downcast_ref::<clap::Error>() {
-                let _ = usage.print();
-                return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(u8::MAX));
-            }
+    let code = Arguments::try_parse().map_err(Into::into).and_then(perform);
+    out::ended(code.unwrap_or_else(|error| failed(&error)))
+}
+
+/// Tells of what went wrong; `--help` comes here as well.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<clap::Error>() {
+        Some(usage) if usage.use_stderr() => {
+            let _ = usage.print();
+            ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(u8::MAX))
+        }
+        Some(help) => {
+            print!("{}", help.render());
+            ExitCode::SUCCESS
+        }
+        None => {
             eprintln!("error: {error:#}");
             // All that was to be cleaned up is: now it ends as its caller expects.
             interrupt::noticed().map_or(ExitCode::FAILURE, |signal| interrupt::end_by(signal))
@@ -158,7 +170,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Remove(a) => must_be_root().and_then(|()| remove::run(&a, format)),
         Verb::List => list::run(format),
         Verb::Inspect(a) => inspect::run(&a, format),
-        Verb::Suggest(a) => suggest::run(&a),
+        Verb::Suggest(a) => suggest::run(&a, format),
         Verb::Check(a) => check::run(&a, format),
         Verb::Why(a) => why::run(&a, format),
         Verb::Forget(a) => must_be_root().and_then(|()| forget::run(&a, format)),
@@ -192,6 +204,15 @@ fn json(value: &serde_json::Value) -> Result<()> {
     Ok(())
 }
 
+/// Ends as wrong usage of a verb does, where a parser could not know.
+fn usage<T>(verb: &str, text: String) -> Result<T> {
+    let mut tool = Arguments::command();
+    // What is said of all verbs goes to each of them, its full name among it.
+    tool.build();
+    let verb = tool.find_subcommand_mut(verb).context("a verb")?;
+    Err(verb.error(ErrorKind::ValueValidation, text).into())
+}
+
 /// The resource in the cluster: the instance of a copy of a clone has a number behind a colon.
 fn resource(instance: &str) -> &str {
     match instance.rsplit_once(':') {
@@ -202,7 +223,6 @@ fn resource(instance: &str) -> &str {
 
 /// Reads `PROVIDER/TYPE`.
 fn agent_name(text: &str) -> Result<crate::ocf::description::AgentName> {
-    use anyhow::Context as _;
     crate::ocf::description::AgentName::parse(text)
         .with_context(|| format!("{text}: an agent is named PROVIDER/TYPE, such as ocf-wasm/dummy"))
 }

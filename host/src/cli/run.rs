@@ -18,7 +18,7 @@ use crate::sys::interrupt;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run sample-tcp-server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600 --record running.json\n  ocf-wasm run sample-tcp-server.wasm monitor --replay running.json\n\nExit status: the agent's, man 8 ocf-wasm-agent; with --replay 0 if all is as recorded, 1 if not; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\nWithout root all runs as you, in a user namespace: no change of users, no control groups."
+    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor --record running.json\n  ocf-wasm run sample-tcp-server.wasm monitor --replay running.json\n\nExit status: the agent's, man 8 ocf-wasm-agent; with --replay 0 if all is as recorded, 1 if not; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\n\nWithout --root the private root is $XDG_STATE_HOME/ocf-wasm, or ~/.local/state/ocf-wasm. Without root all runs as you, in a user namespace: no change of users, no control groups."
 )]
 pub(super) struct Arguments {
     /// A component (installed in the private root first), or PROVIDER/TYPE of one that is there
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     agent: Subject,
     /// start, stop, monitor, promote, demote, notify, `migrate_to`, `migrate_from`, reload-agent, validate-all, meta-data
     action: String,
-    /// A parameter
+    /// A parameter, such as -p port=5600; once for each
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
     /// The policy; the one in the private root if not given
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     interval: Option<u64>,
     /// How long the action may take
-    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = milliseconds)]
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = time_to_act)]
     timeout: u64,
     /// How thorough monitor and validate-all are
     #[arg(long, value_name = "N")]
@@ -90,12 +90,21 @@ fn subject(text: &str) -> Result<Subject> {
 }
 
 pub(super) fn parameter(text: &str) -> Result<(String, String)> {
-    let (name, value) = text.split_once('=').context("NAME=VALUE is expected")?;
+    let named = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = named.context("NAME=VALUE is expected")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 fn milliseconds(text: &str) -> Result<u64> {
     duration_ms(text).context("a time such as 500ms, 10s or 2min is expected")
+}
+
+fn time_to_act(text: &str) -> Result<u64> {
+    let time = milliseconds(text)?;
+    if time == 0 {
+        bail!("a time that is longer than none is expected, such as 20s");
+    }
+    Ok(time)
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {

@@ -1,36 +1,54 @@
 //! `suggest`: a policy to be read, completed and put in place by the operator.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use toml::de::{DeTable, DeValue};
 
-use crate::store::{self, install};
+use super::Format;
+use crate::store;
+use crate::store::install::{self, Examined};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocf-wasm suggest sample-tcp-server.wasm > /etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml\n\nUsers and write access are left blank on purpose: a policy with a blank is refused.\n\nExit status: 0 printed, 1 the component cannot be used here, 2 wrong usage."
+    after_help = "Example:\n  ocf-wasm suggest dummy.wasm > /etc/ocf-wasm/policy/ocf-wasm/dummy.toml\n\nUsers and write access are left blank on purpose: a policy with a blank is refused.\n\nExit status: 0 printed, 1 the component cannot be used here, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The component
     component: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let found = install::examine(&arguments.component)?;
     let name = &found.description.name;
-    println!("# What {name} may do on this node: {}", store::policy_path(name).display());
-    println!("# Suggested by its author; nothing is granted until you put it there. Read it, fill in the blanks.");
-    println!("format = 1");
-    for request in &found.requests {
-        println!("\n# {}", request.why.replace('\n', "\n# "));
-        println!("[{}.{}]", request.kind, request.name);
-        let text = filled_in(request.suggest.trim())
-            .with_context(|| format!("what the author suggests for {} {}", request.kind, request.name))?;
-        println!("{text}");
+    let policy = policy(&found)?;
+    match format {
+        Format::Json => super::json(&serde_json::json!({
+            "agent": name.to_string(), "path": store::policy_path(name), "policy": policy,
+        }))?,
+        Format::Text => print!("{policy}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the policy that the author of a component suggests.
+fn policy(found: &Examined) -> Result<String> {
+    let name = &found.description.name;
+    let mut policy = format!(
+        "# What {name} may do on this node: {}\n\
+         # Suggested by its author; nothing is granted until you put it there. Read it, fill in the blanks.\n\
+         format = 1\n",
+        store::policy_path(name).display()
+    );
+    for request in &found.requests {
+        let text = filled_in(request.suggest.trim())
+            .with_context(|| format!("what the author suggests for {} {}", request.kind, request.name))?;
+        let why = request.why.replace('\n', "\n# ");
+        writeln!(policy, "\n# {why}\n[{}.{}]\n{text}", request.kind, request.name)?;
+    }
+    Ok(policy)
 }
 
 /// Where the author lists programs or directories, the first that exists here takes the place of the list. What a plugin

@@ -114,6 +114,9 @@ fn wrong_usage_ends_with_2_before_anything_is_done() {
         (&["run", dummy, "start", "--timeout", "soon"], "10s"),
         (&["run", dummy, "monitor", "--interval", "often"], "10s"),
         (&["run", dummy, "monitor", "--level", "x"], "--level"),
+        (&["run", dummy, "start", "-p", "=1"], "NAME=VALUE"),
+        (&["test", dummy, "--refuse", "=1"], "NAME=VALUE"),
+        (&["run", dummy, "start", "--timeout", "0s"], "longer than none"),
     ] {
         let ran = host.run(arguments);
         assert!(ran.code == 2 && ran.stdout.is_empty(), "{arguments:?}: {ran:#?}");

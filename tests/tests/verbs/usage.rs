@@ -1,12 +1,116 @@
 //! What all verbs have in common: what cannot be printed is told, wrong usage names the usage of its verb.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 
 use serde_json::json;
 
 use ocf_wasm_tests::host::{TestHost, plugin, policy_of};
 
 use super::{DUMMY, bad, good, text};
+
+/// The verbs that print something, on a node where the dummy runs.
+const PRINTING: [&[&str]; 12] = [
+    &["--help"],
+    &["--version"],
+    &["run", "--help"],
+    &["list"],
+    &["-o", "json", "list"],
+    &["check"],
+    &["why", "try"],
+    &["test", "--list"],
+    &["completions", "bash"],
+    &["rollback", DUMMY, "--to", "1"],
+    &["remove", DUMMY, "--force"],
+    &["man", "/proc/nowhere"],
+];
+
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    let host = TestHost::with(&["dummy"]);
+    let _ = host.action(DUMMY, "start").is(0);
+    let dummy = plugin("dummy");
+    let of_a_file =
+        [&["inspect", text(&dummy)][..], &["suggest", text(&dummy)], &["install", text(&dummy), "--allow-unsigned"]];
+    // The last one fails by itself, and says why in its own words.
+    let (last, printing) = PRINTING.split_last().unwrap();
+    for arguments in of_a_file.iter().chain(printing) {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ran = host.tool(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{arguments:?}: {ran:?}");
+        assert!(
+            said.ends_with("error: cannot write: No space left on device (os error 28)\n"),
+            "{arguments:?}: {said}"
+        );
+        assert!(!said.contains("panicked") && said.matches("error: ").count() == 1, "{arguments:?}: {said}");
+    }
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let ran = host.tool(last).stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(1) && !said.contains("cannot write:"), "{said}");
+    // What cannot be told at all is told by the status.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let status = host.tool(&["why", "wob"]).stdout(Stdio::null()).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    let _ = host.run(&["run", text(&dummy), "stop"]).is(0);
+}
+
+#[test]
+fn a_reader_that_went_away_ends_it_silently() {
+    let host = TestHost::new();
+    for arguments in [&["--help"][..], &["test", "--list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = host.tool(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(ran.status.signal(), Some(13), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.is_empty(), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_of_test_names_the_usage_of_test() {
+    let host = TestHost::new();
+    let anything = plugin("anything");
+    let server = plugin("sample-tcp-server");
+    let alone = host.path().join("alone.wasm");
+    fs::copy(&server, &alone).unwrap();
+    for (arguments, says) in [
+        (&["test", text(&anything)][..], "error: parameter binfile is required: add -p binfile=VALUE\n"),
+        (&["test", text(&server), "-p", "prt=1"], "error: ocf-wasm/sample-tcp-server has no parameter prt\n"),
+        (&["test", text(&alone)], "name what is granted with --policy FILE"),
+    ] {
+        let ran = host.run(arguments);
+        assert!(ran.code == 2 && ran.stdout.is_empty() && ran.stderr.contains(says), "{ran:#?}");
+        assert!(ran.stderr.contains("\nUsage: ocf-wasm test [OPTIONS] [COMPONENT]\n"), "{ran:#?}");
+    }
+}
+
+#[test]
+fn a_suggestion_is_there_for_programs_too() {
+    let host = TestHost::new();
+    let server = plugin("sample-tcp-server");
+    let shown = good(host.run(&["suggest", text(&server)])).stdout;
+    let known = good(host.run(&["-o", "json", "suggest", text(&server)])).json();
+    let place = "/etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml";
+    assert_eq!(known, json!({ "agent": "ocf-wasm/sample-tcp-server", "path": place, "policy": shown }));
+}
+
+#[test]
+fn a_component_is_no_policy() {
+    let host = TestHost::new();
+    let dummy = plugin("dummy");
+    let ran = host.run(&["check", text(&dummy)]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let said =
+        "is a component; check reads policies: ocf-wasm inspect shows a component, ocf-wasm suggest a policy for it";
+    assert!(ran.stdout.starts_with(&format!("{}: {said}\n", dummy.display())), "{ran:#?}");
+    let other = host.path().join("other");
+    fs::write(&other, b"\xff\xfe").unwrap();
+    let ran = host.run(&["check", text(&other)]);
+    assert!(ran.code == 1 && ran.stdout.contains("other: is no text; a policy is a text in TOML"), "{ran:#?}");
+}
 
 #[test]
 fn what_is_installed_already_is_not_installed_again() {
@@ -50,4 +154,36 @@ fn who_stayed_behind_is_taken_along_by_the_same_bytes() {
     let again = host.add(&second, &[]).stdout;
     assert!(again.contains("is installed already") && again.contains("  try: monitored by both versions"), "{again}");
     let _ = host.action(DUMMY, "stop").is(0);
+}
+
+#[test]
+fn help_is_whole_on_a_narrow_terminal() {
+    let host = TestHost::new();
+    for verb in super::verbs(&host) {
+        let help = host.tool(&[verb.as_str(), "--help"]).env("COLUMNS", "80").output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let epilogue = help.split_once("\nExample").unwrap().1;
+        let (examples, remarks) = epilogue.split_once("\n\n").unwrap();
+        for example in examples.lines().skip(1) {
+            assert!(
+                example.starts_with("  ocf-wasm ") || example.starts_with("  crm_resource "),
+                "an example is broken: {help}"
+            );
+        }
+        // A line that ends within a sentence is as long as there is room.
+        let mut lines = remarks.lines().filter(|line| !line.is_empty()).peekable();
+        while let Some(line) = lines.next() {
+            let whole = lines.peek().is_none_or(|next| line.len() + 1 + next.split(' ').next().unwrap().len() > 80);
+            assert!(whole || line.ends_with('.'), "{verb}: broken at {line:?}: {help}");
+        }
+    }
+    let help = good(host.run(&["run", "--help"])).stdout;
+    for words in ["-p port=5600", "~/.local/state/ocf-wasm", "$XDG_STATE_HOME/ocf-wasm"] {
+        assert!(help.contains(words), "{words}: {help}");
+    }
+    let help = good(host.run(&["--help"])).stdout;
+    let at = |words: &str| help.rfind(words).unwrap_or_else(|| panic!("{words}: {help}"));
+    let steps =
+        ["ocf-wasm inspect ", "ocf-wasm suggest ", "ocf-wasm check", "ocf-wasm install ", "pcs resource create "];
+    assert!(steps.is_sorted_by_key(|step| at(step)), "{help}");
 }

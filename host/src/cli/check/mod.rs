@@ -23,7 +23,7 @@ use crate::store::{self, Generation, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml --component web.wasm\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named\nhere may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could\ndo with a grant; they change nothing, since a policy is the operator's word."
+    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml --component web.wasm\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named here may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could do with a grant; they change nothing, since a policy is the operator's word."
 )]
 pub(super) struct Arguments {
     /// Policy files; those of all installed agents if none is named
@@ -147,10 +147,19 @@ fn examined(file: &Path) -> Result<Generation> {
     })
 }
 
+/// What is said of a component that is given for a policy.
+const COMPONENT: &str =
+    "is a component; check reads policies: ocf-wasm inspect shows a component, ocf-wasm suggest a policy for it";
+
 /// Reads a policy that may be meant for another node, for a component if one is named.
 fn elsewhere(path: &Path, component: Option<&Generation>) -> Checked {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let text = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(other)) => {
+            let is_component = other.as_bytes().starts_with(b"\0asm");
+            let what = if is_component { COMPONENT } else { "is no text; a policy is a text in TOML" };
+            return Checked::refused(format!("{}: {what}", path.display()));
+        }
         Err(error) => return Checked::refused(format!("{}: {error}", path.display())),
     };
     match Policy::parse(&text, path) {

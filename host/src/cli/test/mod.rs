@@ -23,8 +23,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use clap::CommandFactory as _;
-use clap::error::ErrorKind;
 
 use super::Format;
 use super::run::{grant, install_here, parameter};
@@ -43,7 +41,7 @@ pub(super) struct Arguments {
     /// What is granted
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A parameter
+    /// A parameter, such as -p port=5600; once for each
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
     /// A value that validate-all and start must refuse
@@ -243,9 +241,9 @@ fn not_interrupted() -> Result<()> {
     }
 }
 
-/// Ends as wrong usage does, without the help of a parser that could not know.
+/// Ends as wrong usage of this verb does.
 fn usage<T>(text: String) -> Result<T> {
-    Err(super::Arguments::command().error(ErrorKind::ValueValidation, text).into())
+    super::usage("test", text)
 }
 
 #[cfg(test)]
