@@ -1,5 +1,5 @@
 //! `ocf-wasm new`: what it makes builds without a warning, passes its own tests and all of `ocf-wasm test`, by the three
-//! commands that it names. It writes over nothing.
+//! commands that it names. It writes over nothing, and makes nothing that could not be built.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -79,7 +79,9 @@ fn what_is_made_is_formatted() {
     let place = tempfile::tempdir().unwrap();
     for kind in ["plain", "daemon", "promotable"] {
         // Names of the length that the templates have.
-        let ran = new(&host, place.path(), &[&format!("a/{kind}"), &format!("--{kind}")]);
+        let sdk = checkout().join("guest-sdk");
+        let ran =
+            new(&host, place.path(), &[&format!("a/{kind}"), &format!("--{kind}"), "--sdk", sdk.to_str().unwrap()]);
         assert_eq!(ran.code, 0, "{ran:#?}");
         for file in ["lib.rs", "tests.rs"] {
             let mut format = Command::new("rustfmt");
@@ -102,9 +104,17 @@ fn the_crate_for_authors_is_found_where_it_is() {
     let host = TestHost::new();
     let place = tempfile::tempdir().unwrap();
     let manifest = |path: &str| fs::read_to_string(place.path().join(path).join("Cargo.toml")).unwrap();
-    // Nowhere near: by version, in a workspace of its own.
-    assert_eq!(new(&host, place.path(), &["acme/web"]).code, 0);
-    assert!(manifest("web").contains("\nocf-agent = { version = \"0.1.0\", default-features = false }\n"));
+    // Nowhere near: the name is anybody's on the registry, and what it brought would be run.
+    let ran = new(&host, place.path(), &["acme/web", "--path", "far/web"]);
+    assert!(ran.code == 2 && ran.stdout.is_empty(), "{ran:#?}");
+    let said = "error: the crate ocf-agent is not published yet: add --sdk CHECKOUT/guest-sdk\n";
+    assert!(ran.stderr.starts_with(said), "{ran:#?}");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    // Where it is named: by path, in a workspace of its own.
+    let sdk = checkout().join("guest-sdk").canonicalize().unwrap();
+    let sdk = sdk.to_str().unwrap();
+    assert_eq!(new(&host, place.path(), &["acme/web", "--sdk", sdk]).code, 0);
+    assert!(manifest("web").contains(&format!("\nocf-agent = {{ path = \"{sdk}\", default-features = false }}\n")));
     assert!(manifest("web").contains("[workspace]"));
     // In a checkout: by path; below plugins/, a member of its workspace.
     fs::create_dir_all(place.path().join("tree/guest-sdk")).unwrap();
@@ -130,9 +140,14 @@ fn nothing_is_written_over() {
         let ran = new(&host, place.path(), arguments);
         assert!(ran.code == code && ran.stdout.is_empty() && ran.stderr.contains(says), "{ran:#?}");
     };
-    refused(&["acme/web"], 1, "name a directory that is not there yet with --path");
-    refused(&["acme/db"], 1, "name a directory that is not there yet with --path");
+    let sdk = checkout().join("guest-sdk");
+    let sdk = sdk.to_str().unwrap();
+    refused(&["acme/web", "--sdk", sdk], 1, "name a directory that is not there yet with --path");
+    refused(&["acme/db", "--sdk", sdk], 1, "name a directory that is not there yet with --path");
     refused(&["acme/Web"], 1, "lower-case letters");
+    for reserved in ["core", "std", "self", "test", "fn", "ocf-agent"] {
+        refused(&[&format!("acme/{reserved}")], 1, &format!("{reserved}: is a reserved name"));
+    }
     refused(&["acme/x", "--sdk", "web"], 1, "the crate ocf-agent is not there");
     refused(&["acme"], 2, "PROVIDER/TYPE");
     refused(&["acme/x", "--plain", "--daemon"], 2, "--plain");

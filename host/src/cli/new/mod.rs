@@ -15,7 +15,7 @@ use crate::ocf::description::AgentName;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm new acme/web\n  ocf-wasm new acme/db --promotable --path plugins/db\n  ocf-wasm new acme/web --daemon --sdk ../ocf-wasm/guest-sdk\n\nExit status: 0 made, 1 refused (something is there already), 2 wrong usage.\nThe crate ocf-agent is taken from the checkout that DIR is in, from --sdk, or else from the registry."
+    after_help = "Examples:\n  ocf-wasm new acme/web --sdk ocf-wasm/guest-sdk\n  ocf-wasm new acme/db --promotable --path plugins/db\n  ocf-wasm new acme/web --daemon --sdk ../ocf-wasm/guest-sdk\n\nExit status: 0 made, 1 refused (something is there already), 2 wrong usage.\nThe crate ocf-agent is not published yet: it is taken from the checkout of ocf-wasm that DIR is in, or from --sdk."
 )]
 pub(super) struct Arguments {
     /// The agent's name, PROVIDER/TYPE
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// An agent of a clone of which one copy is promoted
     #[arg(long, group = "kind")]
     promotable: bool,
-    /// Where the crate ocf-agent is
+    /// Where the crate ocf-agent is: CHECKOUT/guest-sdk. Needed outside a checkout
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -65,20 +65,21 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let given = arguments.path.clone().unwrap_or_else(|| agent.kind.clone().into());
     let directory = std::path::absolute(&given).with_context(|| given.display().to_string())?;
     let checkout = directory.ancestors().skip(1).find(|above| is_sdk(&above.join(SDK)));
+    // Without either, cargo would run whatever somebody publishes under the free name.
     let sdk = match (&arguments.sdk, checkout) {
         (Some(named), _) => {
             if !is_sdk(named) {
                 bail!("{}: the crate ocf-agent is not there", named.display());
             }
-            Some(named.canonicalize()?)
+            named.canonicalize()?
         }
-        (None, Some(checkout)) => Some(relative(&directory, checkout).join(SDK)),
-        (None, None) => None,
+        (None, Some(checkout)) => relative(&directory, checkout).join(SDK),
+        (None, None) => {
+            let text = "the crate ocf-agent is not published yet: add --sdk CHECKOUT/guest-sdk";
+            return super::usage("new", text.to_owned());
+        }
     };
-    let sdk = match sdk {
-        Some(path) => format!("{{ path = {:?}, default-features = false }}", path.display().to_string()),
-        None => format!("{{ version = {:?}, default-features = false }}", env!("CARGO_PKG_VERSION")),
-    };
+    let sdk = format!("{{ path = {:?}, default-features = false }}", sdk.display().to_string());
     let is_member =
         arguments.sdk.is_none() && checkout.is_some_and(|at| directory.parent() == Some(&at.join("plugins")));
     let names = Names { agent, directory, sdk, is_member };
@@ -175,11 +176,26 @@ impl Names {
     }
 }
 
+/// Crates that every crate has or depends on, and what cannot be the name of a structure.
+const TAKEN: [&str; 7] = ["alloc", "core", "ocf-agent", "proc-macro", "self", "std", "test"];
+
+/// Words of Rust, which no code that uses the crate could name; `cargo new` refuses them too.
+const KEYWORDS: [&str; 50] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "super", "trait", "true", "try",
+    "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
 /// Refuses what is no name for a crate.
 fn check_type(kind: &str) -> Result<()> {
+    let written = kind.replace('_', "-");
+    if TAKEN.contains(&written.as_str()) || KEYWORDS.contains(&kind) {
+        bail!("{kind}: is a reserved name: the type becomes the name of a crate, and a crate cannot be called that");
+    }
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     let begins = kind.starts_with(|c: char| c.is_ascii_lowercase());
-    if !begins || !kind.chars().all(is_plain) || structure(kind) == "Self" || matches!(kind, "test" | "ocf-agent") {
+    if !begins || !kind.chars().all(is_plain) {
         bail!("{kind}: the type becomes the name of a crate: lower-case letters, digits and dashes, as in web-server");
     }
     Ok(())
@@ -232,8 +248,11 @@ mod tests {
     fn a_type_becomes_a_structure() {
         assert_eq!(structure("web-server_2"), "WebServer2");
         assert_eq!(structure("agent"), "AgentPlugin");
-        for wrong in ["Web", "2web", "web.server", "self", "test", ""] {
-            assert!(check_type(wrong).is_err(), "{wrong}");
+        for wrong in ["Web", "2web", "web.server", ""] {
+            assert!(check_type(wrong).unwrap_err().to_string().contains("lower-case letters"), "{wrong}");
+        }
+        for reserved in ["core", "proc_macro", "ocf_agent", "self", "test", "fn"] {
+            assert!(check_type(reserved).unwrap_err().to_string().contains("is a reserved name"), "{reserved}");
         }
         check_type("web-server_2").unwrap();
     }

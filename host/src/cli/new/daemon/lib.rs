@@ -18,6 +18,8 @@ struct @STRUCT@ {
     seconds: u32,
 }
 
+// What stands behind `suggest` is a wish: in a list of programs the first that a node has is meant, which `ocf-wasm
+// suggest` writes. In policy.toml there is one program, and no list.
 labels! {
     /// the daemon, in the foreground
     Program DAEMON = "daemon" suggest r#"
