@@ -114,12 +114,15 @@ pub fn finish_within(command: &mut Command, limit: Duration) -> Ran {
     };
     let took = began.elapsed();
     let code = status.code().unwrap_or_else(|| panic!("{what}: {status}: {}", text(&err)));
-    // What the tool adds to an agent's standard error in a namespace of one user.
-    let stderr = text(&err);
-    let stderr = match stderr.split_once('\n') {
-        Some((first, rest)) if first.starts_with("note: without root") => rest.to_owned(),
-        _ => stderr,
-    };
+    // What the tool adds to an agent's standard error: whose binaries these are, and that it runs for one user.
+    let mut stderr = text(&err);
+    for note in ["note: in this root /usr/libexec/ocf-wasm is ", "note: without root"] {
+        if let Some((first, rest)) = stderr.split_once('\n')
+            && first.starts_with(note)
+        {
+            stderr = rest.to_owned();
+        }
+    }
     Ran { what, code, stdout: text(&out), stderr, took }
 }
 

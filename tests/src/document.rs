@@ -189,7 +189,12 @@ struct Varying {
 }
 
 /// All that may differ. A policy's digest is not among them: it is known.
-const VARYING: [Varying; 7] = [
+const VARYING: [Varying; 8] = [
+    Varying {
+        name: "tree",
+        pattern: r"(?m)^note: in this root /usr/libexec/ocf-wasm is (/\S+)/usr/libexec/ocf-wasm, ",
+        width: None,
+    },
     Varying { name: "since", pattern: r" \([0-9]+\), ([0-9]+ s) ago\)", width: None },
     Varying { name: "component", pattern: r"\(sha256:([0-9a-f]{12})\)", width: None },
     Varying { name: "pids", pattern: r"(?m)^program .*, processes: ([1-9][0-9]*)$", width: None },

@@ -7,19 +7,37 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use ocf_wasm_tests::document::{Block, Done, Step, blocks, constant, play, steps};
-use ocf_wasm_tests::host::{TestHost, is_root};
+use ocf_wasm_tests::host::{TestHost, is_root, plugin, plugins};
 use ocf_wasm_tests::source::{Source, checkout, files_ending};
+use regex_lite::Regex;
 
 /// Blocks that do not begin in the checkout: their first command, and where the text around them says that they are
 /// run.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     (
         "ocf-wasm --root /tmp/try run anything.wasm start --instance any --policy policy.toml -p binfile=/bin/sh",
         "target/dist/usr/share/ocf-wasm/plugins/anything",
     ),
     ("ocf-wasm --root /tmp/try run sample-tcp-server.wasm start --instance web --policy policy.toml", SERVER),
+    ("ocf-wasm --root /tmp/try run sample-tcp-server.wasm start --policy policy.toml", SERVER),
+    (
+        "ocf-wasm --root /tmp/try run anything.wasm start --policy policy.toml -p binfile=/usr/libexec/ocf-wasm/examples/greeter",
+        "target/dist/usr/share/ocf-wasm/plugins/anything",
+    ),
+    (
+        "ocf-wasm --root /tmp/try run dummy.wasm start --policy policy.toml",
+        "target/dist/usr/share/ocf-wasm/plugins/dummy",
+    ),
+    (
+        "ocf-wasm --root /tmp/try run stateful.wasm start --policy policy.toml 2>/dev/null",
+        "target/dist/usr/share/ocf-wasm/plugins/stateful",
+    ),
+    (
+        "ocf-wasm --root /tmp/try run web-service.wasm start --instance s --policy policy.toml -p service_path=/usr/libexec/ocf-wasm/examples/page -p probe_url=http://127.0.0.1:5681/",
+        "target/dist/usr/share/ocf-wasm/plugins/web-service",
+    ),
     ("ocf-wasm --root /tmp/try inspect sample-tcp-server.wasm | sed -n '/^Asks for/,$p'", SERVER),
-    ("mkdir /tmp/try", SERVER),
+    ("mkdir -p /tmp/try", SERVER),
 ];
 
 /// Where the example plugin lies.
@@ -284,4 +302,41 @@ fn links_lead_somewhere() {
         }
     }
     assert!(seen >= 3, "only {seen} were found");
+}
+
+#[test]
+fn what_is_laid_out_with_a_plugin_stands_alone() {
+    for name in plugins() {
+        let component = plugin(&name);
+        let directory = component.parent().unwrap();
+        let readme = std::fs::read_to_string(directory.join("README.md")).unwrap();
+        for link in readme.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            assert!(link.starts_with("https://") || directory.join(link).exists(), "{name}: {link} is not there");
+        }
+        assert!(
+            !readme.contains("cargo ") && !readme.contains("checkout"),
+            "{name}: there is nothing to build:\n{readme}"
+        );
+        let first = format!("\n$ ocf-wasm --root /tmp/try run {name}.wasm start ");
+        assert!(readme.contains(&first), "{name}: nobody learns how to run it:\n{readme}");
+    }
+}
+
+#[test]
+fn what_is_searched_for_is_not_the_shell_that_searches() {
+    let pattern = Regex::new("p(?:grep|kill) (?:-[0-9A-Z]+ )?-x?f '([^']*)'").unwrap();
+    let mut seen = 0;
+    for document in documents() {
+        for step in blocks(&document.text).iter().flat_map(steps) {
+            for found in pattern.captures_iter(&step.command) {
+                seen += 1;
+                // A shell that was given the line with -c has it among its arguments.
+                let is_own = Regex::new(&found[1]).unwrap().is_match(&step.command);
+                assert!(!is_own, "{}: it would end or find its own shell: {}", document.path, step.command);
+            }
+            let named = step.command.matches("pgrep").count() + step.command.matches("pkill").count();
+            assert_eq!(named, pattern.captures_iter(&step.command).count(), "{}: {}", document.path, step.command);
+        }
+    }
+    assert!(seen >= 4, "only {seen} were found");
 }

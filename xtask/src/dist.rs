@@ -53,12 +53,18 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     for plugin in PLUGINS {
         let (from, to) = (root().join("plugins").join(plugin), dist.join("usr/share/ocf-wasm/plugins").join(plugin));
         copy(&component(plugin), &to.join(format!("{plugin}.wasm")), 0o644)?;
-        for file in ["policy.toml", "README.md"] {
-            copy(&from.join(file), &to.join(file), 0o644)?;
-        }
+        copy(&from.join("policy.toml"), &to.join("policy.toml"), 0o644)?;
+        let readme = fs::read_to_string(from.join("README.md")).with_context(|| format!("README.md of {plugin}"))?;
+        // What is built is not built again where it lies.
+        let (shown, _) =
+            readme.split_once(CHECKOUT).with_context(|| format!("README.md of {plugin}: no {CHECKOUT}"))?;
+        fs::write(to.join("README.md"), shown)?;
     }
     Ok(())
 }
+
+/// What begins the part of a plugin's README that is for its source.
+const CHECKOUT: &str = "\n## In the checkout\n";
 
 /// Where shells look for completions.
 const COMPLETIONS: [(&str, &str); 3] = [

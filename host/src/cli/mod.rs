@@ -163,6 +163,10 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
             eprintln!("note: in the private root {0}; more about it: ocf-wasm --root {0} why INSTANCE", root.display());
         }
         private::enter(root)?;
+        let acts = matches!(&verb, Verb::Run(run) if run.acts());
+        if format == Format::Text && (acts || matches!(&verb, Verb::Check(_))) {
+            private::tell_whose(root)?;
+        }
     }
     match verb {
         Verb::Install(a) => must_be_root().and_then(|()| install::run(&a, format)),

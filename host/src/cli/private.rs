@@ -78,6 +78,24 @@ fn libexec() -> Result<Option<PathBuf>> {
     Ok(beside.filter(|path| path.is_dir() && path != Path::new(crate::store::LIBEXEC)))
 }
 
+/// Says whose binaries stand for the node's own in this root, once for each tree that they come from: `DIR/libexec`
+/// shows whose it was last.
+///
+/// # Errors
+/// If it is not known where this program lies.
+pub(super) fn tell_whose(root: &Path) -> Result<()> {
+    let Some(libexec) = libexec()? else { return Ok(()) };
+    let shown = root.join("libexec");
+    if fs::read_link(&shown).is_ok_and(|before| before == libexec) {
+        return Ok(());
+    }
+    eprintln!("note: in this root {} is {}, with its examples", crate::store::LIBEXEC, libexec.display());
+    // Where that cannot be kept, it is said again.
+    let _ = fs::remove_file(&shown);
+    let _ = std::os::unix::fs::symlink(&libexec, &shown);
+    Ok(())
+}
+
 fn bind(from: &Path, to: &Path) -> Result<()> {
     make_mount_point(to)?;
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use ocf_wasm_tests::host::{TestHost, plugin, policy_of};
+use ocf_wasm_tests::host::{TestHost, dist, plugin, policy_of};
 
 use super::{DUMMY, bad, good, text};
 
@@ -154,6 +154,32 @@ fn who_stayed_behind_is_taken_along_by_the_same_bytes() {
     let again = host.add(&second, &[]).stdout;
     assert!(again.contains("is installed already") && again.contains("  try: monitored by both versions"), "{again}");
     let _ = host.action(DUMMY, "stop").is(0);
+}
+
+#[test]
+fn whose_binaries_they_are_is_told_once_a_root() {
+    let host = TestHost::new();
+    let (dummy, libexec) = (plugin("dummy"), dist().join("usr/libexec/ocf-wasm").canonicalize().unwrap());
+    let note = format!("note: in this root /usr/libexec/ocf-wasm is {}, with its examples\n", libexec.display());
+    // What a test does not look at is taken out of what it sees.
+    let run = |words: &[&str]| {
+        let ran = host.tool(words).output().unwrap();
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    host.policy(DUMMY, &policy_of("dummy"));
+    assert!(!run(&["install", text(&dummy), "--allow-unsigned"]).contains("libexec"));
+    assert!(!run(&["-o", "json", "check"]).contains("libexec"));
+    assert!(run(&["check"]).contains(&note));
+    assert!(!run(&["check"]).contains("libexec"));
+    assert!(!run(&["run", DUMMY, "monitor"]).contains("libexec"));
+    // Another tree, another word.
+    let place = host.path().join("libexec");
+    assert_eq!(fs::read_link(&place).unwrap(), libexec);
+    fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink("/elsewhere", &place).unwrap();
+    assert!(run(&["run", DUMMY, "monitor"]).contains(&note));
+    assert!(!run(&["run", DUMMY, "monitor"]).contains("libexec"));
+    assert_eq!(host.run(&["remove", DUMMY]).code, 0);
 }
 
 #[test]
