@@ -101,7 +101,7 @@ fn an_interrupted_action_is_recorded_and_can_be_stopped() {
     });
     let said = std::io::read_to_string(run.0.stderr.take().unwrap()).unwrap();
     assert_eq!(status.unwrap().signal(), Some(SIGTERM), "{said}");
-    let command = format!("run test/hostile stop --instance {instance}");
+    let command = format!("ocf-wasm --root {} run test/hostile stop --instance {instance}", host.path().display());
     assert!(said.contains("interrupted; what was started stays") && said.contains(&command), "{said}");
     // The agent did not outlive the tool, nor what it waited for.
     let agents = || processes::with_variable(&format!("OCF_RESOURCE_INSTANCE={instance}"));

@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
@@ -29,6 +30,14 @@ pub(super) fn default_root() -> Result<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let base = state.or_else(home).context("neither XDG_STATE_HOME nor HOME is set: name a directory with --root")?;
     Ok(base.join("ocf-wasm"))
+}
+
+/// The root that this process has entered.
+static ENTERED: OnceLock<PathBuf> = OnceLock::new();
+
+/// How the tool is called for what is in this root.
+pub(super) fn command() -> String {
+    ENTERED.get().map_or_else(|| "ocf-wasm".to_owned(), |root| format!("ocf-wasm --root {}", root.display()))
 }
 
 /// Enters the private root for the rest of this process.
@@ -67,6 +76,7 @@ pub(super) fn enter(root: &Path) -> Result<()> {
     if is_root && crate::sys::user::account(crate::store::USER).is_none() {
         invent_user(&root)?;
     }
+    let _ = ENTERED.set(root);
     Ok(())
 }
 

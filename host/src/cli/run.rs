@@ -163,7 +163,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         (None, _) if interrupt::noticed().is_some() => bail!(
-            "interrupted; what was started stays until it is stopped: ocf-wasm run {agent} stop --instance {}",
+            "interrupted; what was started stays until it is stopped: {} run {agent} stop --instance {}",
+            super::private::command(),
             arguments.instance
         ),
         (None, signal) => bail!("the agent was ended by signal {}", signal.unwrap_or(0)),
