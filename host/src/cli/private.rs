@@ -139,6 +139,9 @@ fn make_mount_point(to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// How often a file that is about to be mounted may be replaced by others.
+const REPLACED: usize = 20;
+
 /// A user of this namespace only, where installing for real would make one.
 fn invent_user(root: &Path) -> Result<()> {
     for (file, line) in
@@ -149,9 +152,13 @@ fn invent_user(root: &Path) -> Result<()> {
         text.push_str(line);
         let private = root.join(file);
         // Replaced, not written: what runs in this root at the same time has the old one before its eyes.
-        crate::sealed::replace(&private, text.as_bytes(), 0o644).with_context(|| private.display().to_string())?;
-        mount(Some(&private), &real, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-            .with_context(|| real.display().to_string())?;
+        if fs::read_to_string(&private).ok().as_ref() != Some(&text) {
+            crate::sealed::replace(&private, text.as_bytes(), 0o644).with_context(|| private.display().to_string())?;
+        }
+        // Others that enter it for the first time replace it too, and what was replaced cannot be mounted.
+        let bind = || mount(Some(&private), &real, None::<&str>, MsFlags::MS_BIND, None::<&str>);
+        let tried = (0..REPLACED).find_map(|_| Some(bind()).filter(|done| *done != Err(nix::Error::ENOENT)));
+        tried.unwrap_or_else(bind).with_context(|| real.display().to_string())?;
     }
     Ok(())
 }
