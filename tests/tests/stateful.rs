@@ -93,6 +93,7 @@ fn a_tool_that_hangs_is_given_up() {
         ("\"--\"", "\"CHANGE=\""),
         ("\"delete\"] }]", "\"delete\"] }, \"sleep\", \"1000\"]"),
         ("\"4s\"", "\"100ms\""),
+        ("\"hacluster\"", "\"root\""),
     ] {
         assert!(policy.contains(from), "{from}: {policy}");
         policy = policy.replace(from, to);
@@ -108,8 +109,8 @@ fn a_tool_that_hangs_is_given_up() {
     assert_eq!(told.matches("WARNING: program score: no time left").count(), 4, "{told}");
 }
 
-/// A node with the plugin in a capsule, whose CIB knows two nodes. The tool is told of the CIB, and nothing else is
-/// changed in the policy that comes with the plugin.
+/// A node with the plugin in a capsule, whose CIB knows two nodes. The tool is told of the CIB, whose user it is, and
+/// nothing else is changed in the policy that comes with the plugin.
 struct Cluster(Node);
 
 impl Cluster {
@@ -123,6 +124,8 @@ impl Cluster {
     }
 
     fn with(policy: &str) -> Self {
+        // What stands for the cluster is a file of root's.
+        let policy = &policy.replace("\"hacluster\"", "\"root\"");
         let host = TestHost::new();
         host.policy(AGENT, policy);
         host.add(&plugin("stateful"), &[]);
@@ -252,5 +255,8 @@ fn what_it_suggests_is_the_policy_that_comes_with_it() {
         lines
     };
     // The user is for the operator to fill in.
-    assert_eq!(keys(&suggested.stdout.replace("user     = \"\"", "user = \"root\"")), keys(&policy_of("stateful")));
+    assert_eq!(
+        keys(&suggested.stdout.replace("user     = \"\"", "user = \"hacluster\"")),
+        keys(&policy_of("stateful"))
+    );
 }

@@ -141,7 +141,7 @@ tables! {
         "write" "none" "the same" "write = [\"/var/log/web\"]"
             "What it can read and change. Nothing in it can be executed.";
         "cluster" "false" "true or false" "cluster = true"
-            "Whether it can talk to the daemons of the cluster, as its user may; root may do all.";
+            "Whether it can talk to the daemons of the cluster. What they share with it is the user's `hacluster`: as that it may do all, and root needs the capability DAC_OVERRIDE.";
     }
     PROGRAM_LIMITS "limits" "How much a program may use. What is written here holds, or the program is not run; what is left out is limited where the node can." {
         "memory" "512 MiB for lifetime \"action\", else any" "a size from \"1MiB\" to \"1024GiB\"" "memory = \"256MiB\""
