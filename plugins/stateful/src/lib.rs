@@ -89,11 +89,13 @@ fn set_score(role: &str) {
         "unpromoted" => "update=5",
         _ => "delete",
     };
-    match SCORE.run_with(&[slot("change", change)], None) {
-        Ok(output) if output.succeeded() => {}
-        Ok(output) => log::warning(output.last_line()),
-        Err(error) => log::warning(error.to_string()),
-    }
+    let why = match SCORE.run_with(&[slot("change", change)], None) {
+        Ok(output) if output.succeeded() => return,
+        Ok(output) => output.last_line(),
+        Err(error) => error.to_string(),
+    };
+    // A probe is repeated, and what it finds is as it was.
+    if instance::is_probe() { log::debug(why) } else { log::warning(why) }
 }
 
 #[cfg(test)]
