@@ -8,6 +8,8 @@ use std::io::Read as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::command::until;
+
 /// How long a process may be between two programs.
 const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
 /// How long a process is asked that seems to have nothing at all, as few have.
@@ -63,6 +65,18 @@ pub fn parent(pid: i32) -> Option<i32> {
     field(pid, 4)
 }
 
+/// The runner of an instance's action that is going on, and its broker. Waits until there is one.
+pub fn runner_of(agent: &str, instance: &str) -> (i32, i32) {
+    let (mark, link) = (format!("OCF_RESOURCE_INSTANCE={instance}"), format!("/usr/lib/ocf/resource.d/{agent}"));
+    let mut found = None;
+    until("there is a runner", || {
+        let all: Vec<i32> = with_variable(&mark).into_iter().filter(|pid| has_argument(*pid, &link)).collect();
+        found = all.iter().find_map(|pid| Some((*pid, parent(*pid)?)).filter(|(_, of)| all.contains(of)));
+        found.is_some()
+    });
+    found.unwrap()
+}
+
 /// How long a process has computed, in ticks of the clock.
 pub fn ticks(pid: i32) -> Option<i32> {
     Some(field(pid, 14)? + field(pid, 15)?)
@@ -115,7 +129,7 @@ mod tests {
                 Command::new("/bin/sh").args(["-c", "exec /bin/sleep 10"]).env("MARK", "between").spawn().unwrap();
             let pid = child.id().cast_signed();
             // The kernel lets us go on a moment before the child is the shell.
-            crate::command::until("it is the shell", || has_variable(pid, "MARK=between"));
+            until("it is the shell", || has_variable(pid, "MARK=between"));
             let seen = (0..200).filter(|_| has_variable(pid, "MARK=between")).count();
             child.kill().unwrap();
             child.wait().unwrap();

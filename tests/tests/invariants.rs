@@ -8,41 +8,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ocf_wasm_tests::handmade::Handmade;
-use ocf_wasm_tests::host::{TestHost, hostile, is_alive, kill, plugin, policy_of, until};
-use ocf_wasm_tests::processes;
+use ocf_wasm_tests::host::{TestHost, is_alive, kill, plugin, policy_of};
+use ocf_wasm_tests::processes::runner_of;
 
 const AGENT: &str = "test/hostile";
 
-/// A daemon that lives, and leaves its name among its arguments.
-const POLICY: &str = r#"
-format = 1
-[program.daemon]
-program  = "/usr/bin/sleep"
-argv     = ["1000"]
-lifetime = "instance"
-user     = "nobody"
-"#;
-
 fn host() -> TestHost {
     let host = TestHost::new();
-    host.policy(AGENT, POLICY);
-    host.add(&hostile(), &[]);
+    host.install_hostile();
     host
-}
-
-/// The runner of an instance's action that is going on, and its broker.
-fn runner(instance: &str) -> (i32, i32) {
-    let mark = format!("OCF_RESOURCE_INSTANCE={instance}");
-    let mut found = None;
-    until("there is a runner", || {
-        let all: Vec<i32> = processes::with_variable(&mark)
-            .into_iter()
-            .filter(|pid| processes::has_argument(*pid, &format!("/usr/lib/ocf/resource.d/{AGENT}")))
-            .collect();
-        found = all.iter().find_map(|pid| Some((*pid, processes::parent(*pid)?)).filter(|(_, of)| all.contains(of)));
-        found.is_some()
-    });
-    found.unwrap()
 }
 
 /// A label that is granted for something else is not granted.
@@ -93,7 +67,7 @@ fn i05_nothing_that_helped_outlives_it() {
     std::thread::scope(|scope| {
         let action = host.action(AGENT, "start").instance("outlive").with("do", "loop").with("in", "start");
         let running = scope.spawn(move || action.timeout_ms(15_000).run());
-        let (pid, broker) = runner("outlive");
+        let (pid, broker) = runner_of(AGENT, "outlive");
         kill(broker, "-KILL");
         let limit = std::time::Instant::now() + Duration::from_secs(2);
         while is_alive(pid) && std::time::Instant::now() < limit {
@@ -182,7 +156,7 @@ fn i20_two_actions_of_an_instance_do_not_meet() {
     std::thread::scope(|scope| {
         let action = host.action(AGENT, "start").instance("meet").with("do", "sleep").with("in", "start");
         let running = scope.spawn(move || action.timeout_ms(6_000).run());
-        let _ = runner("meet");
+        let _ = runner_of(AGENT, "meet");
         let stop = host.action(AGENT, "stop").instance("meet").timeout_ms(1_000);
         let _ = stop.is(1).says("another action");
         assert_eq!(running.join().unwrap().code, 1);

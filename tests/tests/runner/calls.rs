@@ -6,9 +6,10 @@ use std::fs;
 
 use ocf_wasm_tests::handmade::{Handmade, LOG};
 use ocf_wasm_tests::host::{TestHost, finish, kill, until, variant_of};
+use ocf_wasm_tests::processes::runner_of;
 use ocf_wasm_tests::source;
 
-use super::{AGENT, RESTART, SLEEP, host, is_in, runner, status};
+use super::{AGENT, RESTART, SLEEP, host, is_in, status};
 
 /// Rows that cannot be seen in use on any machine, and where they are.
 const ELSEWHERE: [(&str, &str); 1] =
@@ -53,7 +54,7 @@ fn does(host: &TestHost, agent: &str, word: &str, misdeed: &str, meanwhile: Opti
     std::thread::scope(|scope| {
         let running = scope.spawn(|| call.run());
         if let Some(meanwhile) = meanwhile {
-            meanwhile(runner(misdeed).0);
+            meanwhile(runner_of(AGENT, misdeed).0);
         }
         let ran = running.join().unwrap();
         assert!(matches!(ran.code, 0 | 1 | 4), "{ran:#?}");

@@ -5,9 +5,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ocf_wasm_tests::host::{is_root, kill, until};
+use ocf_wasm_tests::processes::runner_of;
 use ocf_wasm_tests::source;
 
-use super::{AGENT, SLEEP, host, is_in, runner, status};
+use super::{AGENT, SLEEP, host, is_in, status};
 
 /// What is compared. The number of its user differs from node to node, and is the same three more times.
 const LINES: [&str; 11] = [
@@ -63,7 +64,7 @@ fn while_a_plugin_sleeps() {
     std::thread::scope(|scope| {
         let action = host.action(AGENT, "start").instance("asleep").with("do", "sleep").with("in", "start");
         let running = scope.spawn(move || action.timeout_ms(10_000).run());
-        let (pid, broker) = runner("asleep");
+        let (pid, broker) = runner_of(AGENT, "asleep");
         until("it sleeps", || is_in(pid, SLEEP));
         let status = status(pid);
         let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
