@@ -65,6 +65,7 @@ const INSTEAD: [(&str, &str, &str); 12] = [
     ("cargo xtask cluster down", "it needs a cluster", "cargo xtask cluster help | grep -q '^  down '"),
     ("cargo xtask demo", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  demo  '"),
     ("cargo xtask test", "it runs this test", "cargo xtask help | grep -q '^  test  '"),
+    ("cargo xtask fuzz", "it takes minutes, and `cargo xtask test` does it", "cargo xtask help | grep -q '^  fuzz  '"),
     ("cargo xtask bench", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  bench  '"),
     ("cargo xtask docs", "it writes into the checkout", "cargo xtask help | grep -q '^  docs  '"),
     ("cargo xtask dist", "it lays out the tree under test anew", "cargo xtask help | grep -q '^  dist  '"),

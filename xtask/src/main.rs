@@ -1,4 +1,4 @@
-//! `cargo xtask demo|cluster|test|guards|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with
+//! `cargo xtask demo|cluster|test|guards|fuzz|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with
 //! nothing but Rust on the machine.
 
 mod bench;
@@ -8,6 +8,7 @@ mod deny;
 mod dependencies;
 mod dist;
 mod docs;
+mod fuzz;
 mod guards;
 mod setup;
 mod test;
@@ -50,6 +51,7 @@ needs it is not tried, and named at the end. With CI=true what cannot be tried i
   cargo xtask test conformance          the tests with that in their names
   cargo xtask test -- --nocapture       with all that tests print",
     ),
+    ("fuzz", "look for bytes that break what must hold", fuzz::USAGE),
     (
         "guards",
         "leave each guard out of a build and expect the test of its invariant to fail; as root",
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         "cluster" => cluster::run(more),
         "test" => test::run(more),
         "guards" => guards::run(more),
+        "fuzz" => fuzz::run(more),
         "bench" => bench::run(more),
         "dependencies" => dependencies::run(more.iter().any(|a| a == "--check")),
         "docs" => docs::run(),

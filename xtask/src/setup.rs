@@ -67,6 +67,22 @@ pub(crate) fn test_tools() -> Result<Option<String>> {
     Ok(problem)
 }
 
+/// Installs a C++ compiler, which the engine of the fuzz targets is built with. Returns what is missing and cannot be had.
+///
+/// # Errors
+/// If it cannot be installed.
+pub(crate) fn compiler() -> Result<Option<String>> {
+    let is_there = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
+    if std::env::var_os("CXX").is_some() || is_there("c++") {
+        return Ok(None);
+    }
+    if !super::is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        return Ok(Some("no C++ compiler: install g++, or set CXX".to_owned()));
+    }
+    install(&["g++"])?;
+    Ok(None)
+}
+
 fn is_installed(package: &str) -> bool {
     Command::new("dpkg-query")
         .args(["-W", "-f", "${Status}", package])

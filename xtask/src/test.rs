@@ -1,5 +1,5 @@
-//! `test`: all tests. The binaries under test are built first, as they are shipped; at the end it says what was tried and
-//! what was not.
+//! `test`: all tests, and 20 s of each fuzz target. The binaries under test are built first, as they are shipped; at the
+//! end it says what was tried and what was not.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{cargo, dist, guards, run as must, setup, target};
+use super::{cargo, dist, fuzz, guards, run as must, setup, target};
 
 /// What was seen of all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
     // In the profile of the shipped compiler, so that it is not built a second time.
     let engine = ["--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"];
-    let packages = ["ocf-agent", "ocf-agent-macros", "greeter", "xtask"].iter().chain(&dist::PLUGINS);
+    let packages = ["ocf-agent", "ocf-agent-macros", "greeter", "xtask", "ocf-wasm-fuzz"].iter().chain(&dist::PLUGINS);
     let sdk: Vec<&str> = packages.flat_map(|package| ["--package", package]).collect();
     let groups: [(&str, Vec<&str>); 4] = [
         ("the host, natively", vec!["--package", "ocf-wasm", "--features", "tool", "--lib"]),
@@ -63,6 +63,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             tally.broken.push((*name).to_owned());
         }
     }
+    // Who asks for certain tests does not ask for these.
+    let fuzzed = if arguments.is_empty() { fuzz::run_all() } else { Ok(None) };
+    let unfuzzed = fuzzed.unwrap_or_else(|error| {
+        tally.broken.push(format!("fuzz targets: {error:#}"));
+        None
+    });
     let seconds = since.elapsed().as_secs();
     println!(
         "== {} passed, {} failed, {} ignored, in {} min {} s",
@@ -72,7 +78,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         seconds / 60,
         seconds % 60
     );
-    for (why, times) in untried(&skipped, missing) {
+    let untried = untried(&skipped, missing).into_iter().chain(unfuzzed.map(|why| (why, String::new())));
+    for (why, times) in untried {
         println!("not tried: {why}{times}");
     }
     tally.judge()

@@ -9,7 +9,7 @@ mod generation;
 pub mod install;
 mod native;
 #[cfg(feature = "tool")]
-mod notes;
+pub mod notes;
 
 pub use digest::{Digest, is_digest};
 pub use generation::{Generation, Missing, Request, current, generation, generations, metadata_path};

@@ -76,7 +76,7 @@ struct LabelNote {
 ///
 /// # Errors
 /// The first note that says nothing, or what no reader of the metadata could take.
-pub(super) fn read(metadata: &str, requests: &str, exports: Exports) -> Result<(Description, Vec<Request>)> {
+pub fn read(metadata: &str, requests: &str, exports: Exports) -> Result<(Description, Vec<Request>)> {
     let (mut agent, mut parameters, mut labels) = (None, Vec::new(), Vec::new());
     for line in metadata.lines().chain(requests.lines()).filter(|line| !line.trim().is_empty()) {
         match serde_json::from_str::<Note>(line).with_context(|| format!("not a note: {line}"))? {
