@@ -80,6 +80,7 @@ fn all(engine: &Path, wish: &Wish) -> Result<()> {
     println!("{:9} {:>9} {:>14} {:>6}", "target", "runs", "edges", "new");
     let some = wish.targets.chunks(wish.jobs);
     let broken: Vec<String> = some.flat_map(|some| together(engine, some, wish.seconds)).collect();
+    sweep();
     ensure!(broken.is_empty(), "broken: {}", broken.join(", "));
     Ok(())
 }
@@ -135,6 +136,19 @@ fn engine_of(engine: &Path, target: &str) -> Command {
     let mut command = Command::new(engine);
     command.env("OCF_WASM_FUZZ_TARGET", target).current_dir(root());
     command
+}
+
+/// Removes what engines that were aborted left: the directories of processes that are gone.
+fn sweep() {
+    let places = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let entries = places.iter().flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("ocf-wasm-fuzz-").and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Runs some targets at the same time; returns those that are broken.

@@ -102,15 +102,15 @@ impl Target {
     pub fn run(&self, data: &[u8]) {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let _limit = Limit::set();
+        let _bounds = Bounds::set();
         (self.run)(data);
     }
 }
 
-/// Memory is limited as long as this is there.
-struct Limit;
+/// Memory is limited as long as this is there, and what was written goes with it.
+struct Bounds;
 
-impl Limit {
+impl Bounds {
     fn set() -> Self {
         // Never less than what is taken already, so it cannot be refused.
         let _ = MEMORY.set_limit(MEMORY.allocated() + MEMORY_BYTES);
@@ -118,8 +118,9 @@ impl Limit {
     }
 }
 
-impl Drop for Limit {
+impl Drop for Bounds {
     fn drop(&mut self) {
+        workshop::close();
         let _ = MEMORY.set_limit(usize::MAX);
     }
 }

@@ -17,8 +17,7 @@ const REPORT: [u8; 4] = *b"OWD1";
 
 pub(crate) fn run(data: &[u8]) {
     let Some((how, bytes)) = data.split_first() else { return };
-    workshop::clear();
-    let directory = Directory::at(workshop::path().to_owned());
+    let directory = Directory::at(workshop::path());
     match how % 4 {
         0 => record(&directory, bytes),
         1 => record(&directory, &sealed(RECORD, bytes)),

@@ -102,7 +102,6 @@ pub(crate) fn run(data: &[u8]) {
         // Here whoever is granted to anybody is granted to us, and a program would run.
         return;
     }
-    workshop::clear();
     let (is_recorded, is_probe) = (how & 1 == 1, how & 2 == 2);
     let action = ACTIONS[usize::from(*action) % ACTIONS.len()];
     let is_probe = is_probe && action == ocf_wasm::ocf::Action::Monitor;
@@ -111,7 +110,7 @@ pub(crate) fn run(data: &[u8]) {
 
     let log_file = workshop::path().join("log");
     let log = Log::of("thing", Some("i"), LogTarget { facility: None, file: Some(log_file.clone()), debug: true });
-    let directory = Directory::at(workshop::path().to_owned());
+    let directory = Directory::at(workshop::path());
     let timeout = if behaviour == Behaviour::Deaf { Duration::from_millis(40) } else { Duration::from_mins(1) };
     let deadline = Deadline::new(Instant::now(), timeout, false);
     let mut broker = Broker::new(

@@ -63,7 +63,6 @@ pub(crate) fn run(data: &[u8]) {
     assert_outcome(&outcome, action, is_probe);
     assert!(outcome.exit != Exit::NotRunning || action != Action::Stop);
 
-    workshop::clear();
     let log = workshop::path().join("log");
     let target = LogTarget { facility: None, file: Some(log.clone()), debug: true };
     let log_of = Log::of("thing", Some(&words), target);
@@ -109,7 +108,7 @@ fn assert_told(logged: &str, prefix: &str, outcome: &Outcome) {
 }
 
 fn assert_remembered(outcome: &Outcome) {
-    let history = History::of(&Directory::at(workshop::path().to_owned()));
+    let history = History::of(&Directory::at(workshop::path()));
     let done = Done {
         at: 7,
         action: "start".to_owned(),

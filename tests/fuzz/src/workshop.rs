@@ -1,24 +1,23 @@
-//! A directory of this process alone, in memory where that is mounted, for what is written in a run.
+//! A directory for what is written in one run, gone after it: in memory where that is mounted.
 
-use std::path::Path;
-use std::sync::LazyLock;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
+/// The directory of this process. `cargo xtask fuzz` removes it after an engine that was aborted.
+fn place() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    let made = tempfile::Builder::new().prefix("ocf-wasm-fuzz").tempdir_in(memory).or_else(|_| tempfile::tempdir());
-    made.unwrap_or_else(|error| panic!("no directory to work in: {error}"))
-});
-
-/// The directory.
-pub(crate) fn path() -> &'static Path {
-    DIRECTORY.path()
+    let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    above.join(format!("ocf-wasm-fuzz-{}", std::process::id()))
 }
 
-/// Removes what an earlier run left there.
-pub(crate) fn clear() {
-    for entry in std::fs::read_dir(path()).into_iter().flatten().flatten() {
-        let _ = std::fs::remove_file(entry.path());
-    }
+/// Makes the directory if it is not there.
+pub(crate) fn path() -> PathBuf {
+    let place = place();
+    fs::create_dir_all(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
+    place
+}
+
+/// Removes it with all that a run left there.
+pub(crate) fn close() {
+    let _ = fs::remove_dir_all(place());
 }
