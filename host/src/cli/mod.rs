@@ -19,7 +19,7 @@ mod repin;
 mod replay;
 mod rollback;
 mod run;
-mod suggest;
+pub mod suggest;
 mod test;
 mod why;
 

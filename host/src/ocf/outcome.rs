@@ -211,7 +211,7 @@ pub fn one_line(text: &str, limit: usize) -> String {
 
 /// Line and paragraph separators, and all that Unicode calls a format character: zero-width and bidirectional marks, tags,
 /// annotations. A person must see what a program wrote.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     // Most text is left of the first one.
     c >= '\u{ad}'
         && matches!(c,

@@ -10,7 +10,12 @@ use serde::Deserialize;
 
 use super::generation::Request;
 use crate::ocf::description::{AgentName, Deprecated, Description, Exports, Kind, Monitor, Parameter};
+use crate::ocf::outcome::is_invisible;
 use crate::ocf::parameter;
+use crate::policy::is_label;
+
+/// What a plugin can ask for, as a policy calls it.
+const KINDS: [&str; 3] = ["program", "path", "endpoint"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -83,18 +88,16 @@ pub fn read(metadata: &str, requests: &str, exports: Exports) -> Result<(Descrip
             Note::Agent(note) if agent.is_none() => agent = Some(note),
             Note::Agent(_) => bail!("describes two agents"),
             Note::Parameter(note) => parameters.push(parameter_of(note)?),
-            Note::Label(note) => labels.push(Request {
-                kind: note.kind,
-                name: note.name,
-                why: note.why.trim().to_owned(),
-                suggest: note.suggest,
-            }),
+            Note::Label(note) => labels.push(request_of(note)?),
         }
     }
     let Some(agent) = agent else {
         bail!("`ocf:metadata` is missing: derive Parameters (crate ocf-agent) writes it");
     };
     labels.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    if let Some(twice) = labels.windows(2).find(|two| (&two[0].kind, &two[0].name) == (&two[1].kind, &two[1].name)) {
+        bail!("{} {} is asked for twice", twice[0].kind, twice[0].name);
+    }
     let description = description_of(agent, parameters, exports)?;
     check_parameters(&description)?;
     Ok((description, labels))
@@ -180,6 +183,33 @@ fn parameter_of(note: ParameterNote) -> Result<Parameter> {
         long: note.long,
         deprecated: note.deprecated.map(|d| Deprecated { text: d.text, replaced_with: d.replaced_with }),
     })
+}
+
+/// What the operator is shown, and shall put in place: nothing in it may be hidden, or be about another label.
+fn request_of(note: LabelNote) -> Result<Request> {
+    let LabelNote { kind, name, why, suggest } = note;
+    if !KINDS.contains(&kind.as_str()) {
+        bail!("label {name}: there is nothing of the kind `{kind}` to ask for; there is {}", KINDS.join(", "));
+    }
+    if !is_label(&name) {
+        bail!("{kind} {name}: a label is 1-64 of a-z, 0-9 and `-`");
+    }
+    let said = || -> Result<()> {
+        shown("reason", &why)?;
+        shown("suggestion", &suggest.replace('\t', " "))?;
+        if let Some(hidden) = why.chars().chain(suggest.chars()).find(|c| is_invisible(*c)) {
+            bail!("it has a character that nobody sees ({})", hidden.escape_unicode());
+        }
+        let whole = format!("[{kind}.{name}]\n{suggest}\n");
+        let table = toml::de::DeTable::parse(&whole).context("its suggestion is no part of a policy")?;
+        let labels = table.get_ref().get(kind.as_str()).and_then(|value| value.get_ref().as_table());
+        if table.get_ref().len() != 1 || labels.is_none_or(|labels| labels.len() != 1) {
+            bail!("its suggestion is about something else too: each label is asked for by itself");
+        }
+        Ok(())
+    };
+    said().with_context(|| format!("{kind} {name}"))?;
+    Ok(Request { kind, name, why: why.trim().to_owned(), suggest })
 }
 
 fn check_parameters(description: &Description) -> Result<()> {

@@ -92,3 +92,30 @@ fn what_no_reader_could_take_is_refused() {
     let twice = notes(&[], &[]) + notes(&[], &[]).lines().last().unwrap();
     assert!(format!("{:#}", read(&twice, "", Exports::default()).unwrap_err()).contains("declared twice"));
 }
+
+#[test]
+fn what_an_operator_would_not_see_is_not_asked_for() {
+    let ask = |kind: &str, name: &str, why: &str, suggest: &str| {
+        let note = serde_json::json!({ "label": { "kind": kind, "name": name, "why": why, "suggest": suggest } });
+        read(&notes(&[], &[]), &note.to_string(), Exports::default()).map(|(_, requests)| requests)
+    };
+    let table = "program = \"/usr/bin/true\"\n\tuser = \"\"\n[program.x.environment]\nA = \"b\"";
+    assert_eq!(ask("program", "x", " two\nlines ", table).unwrap()[0].why, "two\nlines");
+    for (kind, name, why, suggest, says) in [
+        ("programs", "x", "", "", "there is program, path, endpoint"),
+        ("program", "x]\n[program.evil", "", "", "a label is 1-64 of"),
+        ("program", "X", "", "", "a label is 1-64 of"),
+        ("program", "x", "\u{1b}[2J", "", "its reason has a character"),
+        ("program", "x", "all is well\rrm", "", "its reason has a character"),
+        ("program", "x", "", "user = \"a\" # \u{202e}", "a character that nobody sees (\\u{202e})"),
+        ("program", "x", "", "user", "its suggestion is no part of a policy"),
+        ("program", "x", "", "[program.evil]\nuser = \"root\"", "is about something else too"),
+        ("program", "x", "", "[endpoint.y]\ntcp = 1", "is about something else too"),
+    ] {
+        let told = format!("{:#}", ask(kind, name, why, suggest).unwrap_err());
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    let note = r#"{"label":{"kind":"path","name":"x","why":"w"}}"#;
+    let told = read(&notes(&[], &[]), &format!("{note}\n{note}"), Exports::default()).unwrap_err();
+    assert!(told.to_string().contains("path x is asked for twice"), "{told:#}");
+}
