@@ -140,7 +140,7 @@ fn engine_of(engine: &Path, target: &str) -> Command {
 
 /// Removes what engines that were aborted left: the directories of processes that are gone.
 fn sweep() {
-    let places = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let places = [PathBuf::from("/dev/shm"), PathBuf::from("/run"), std::env::temp_dir()];
     let entries = places.iter().flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -65,7 +65,8 @@ pub const TARGETS: [Target; 7] = [
     Target {
         name: "metadata",
         holds: "notes that are accepted become XML in both profiles that another parser reads, and in it stand the names, \
-                defaults, options and words that the author wrote; no two monitors have one interval",
+                defaults, options and words that the author wrote; no two monitors have one interval; the policy that is \
+                suggested is about the labels that are asked for and no other, hides nothing, and leaves the users blank",
         run: metadata::run,
     },
     Target {

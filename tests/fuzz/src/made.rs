@@ -7,8 +7,8 @@ use ocf_wasm::instance::{Daemon, Pins, Record, State};
 use ocf_wasm::ocf::description::AgentName;
 use ocf_wasm::policy::key;
 use ocf_wasm::seam::{
-    Answer, Call, Error, ExitStatus, Export, Failure, FailureKind, FromRunner, Health, encode, endpoint, log::Level,
-    program,
+    Answer, Call, Error, ExitStatus, Export, Failure, FailureKind, FromRunner, Health, Sent, encode, endpoint,
+    log::Level, path, program,
 };
 use ocf_wasm::sys::process::ProcessId;
 
@@ -140,6 +140,25 @@ fn of_answers() -> Vec<(String, Vec<u8>)> {
             Call::EndpointExchange { .. } => {
                 encode(&Answer::Ok(endpoint::Reply { reach: endpoint::Reach::Open, received: b"Hello!".to_vec() }))
             }
+            Call::PathStat { .. } => encode(&Answer::Ok(Some(path::Facts {
+                kind: path::Kind::Socket,
+                size: 1 << 40,
+                mode: 0o4755,
+                uid: 33,
+                gid: 0,
+                modified: -1,
+            }))),
+            Call::PathRead { .. } => encode(&Answer::Ok(Some(vec![0, 0xff, b'a']))),
+            Call::PathList { .. } => {
+                encode(&Answer::Ok(Some(vec![path::Entry { name: "b".to_owned(), kind: path::Kind::Directory }])))
+            }
+            Call::WebSend { .. } => encode(&Answer::Ok(Sent::Known(endpoint::HttpResponse {
+                reach: endpoint::Reach::Open,
+                status: 503,
+                headers: vec![("retry-after".to_owned(), "9".to_owned())],
+                body: b"busy\n".to_vec(),
+                truncated: false,
+            }))),
             Call::StateSet { .. } => encode(&Answer::<()>::Err(Error::Denied("not here".to_owned()))),
             _ => continue,
         };

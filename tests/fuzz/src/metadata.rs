@@ -1,11 +1,16 @@
 //! An author's notes, the custom sections of a component, to the XML that every tool of a cluster reads.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use ocf_wasm::cli::suggest;
 use ocf_wasm::ocf::description::{Description, Exports, Kind, Parameter, Profile};
 use ocf_wasm::ocf::metadata::render;
-use ocf_wasm::store::notes;
+use ocf_wasm::policy::Policy;
+use ocf_wasm::store::{Request, notes};
 use roxmltree::{Document, Node, ParsingOptions};
+use toml::Spanned;
+use toml::de::DeTable;
 
 pub(crate) fn run(data: &[u8]) {
     // The compiler refuses sections that are no UTF-8.
@@ -14,7 +19,10 @@ pub(crate) fn run(data: &[u8]) {
     for exports in [Exports::default(), all] {
         let Ok((description, requests)) = notes::read(text, "", exports) else { return };
         let halves = text.split_at(text.find('\n').map_or(text.len(), |at| at + 1));
-        assert!(notes::read(halves.0, halves.1, exports).is_ok_and(|both| both == (description.clone(), requests)));
+        assert!(
+            notes::read(halves.0, halves.1, exports).is_ok_and(|both| both == (description.clone(), requests.clone()))
+        );
+        assert_suggested(&description, &requests);
         let bytes = postcard::to_allocvec(&description).expect("what the store keeps");
         assert_eq!(postcard::from_bytes(&bytes), Ok(description.clone()));
         for profile in [Profile::V1_0, Profile::V1_1] {
@@ -25,6 +33,29 @@ pub(crate) fn run(data: &[u8]) {
             assert_said(&document, &description, profile);
         }
     }
+}
+
+/// What is suggested is about what was asked for and nothing else, can be seen, and is refused until somebody says as
+/// whom a program runs, and that a directory may be changed.
+fn assert_suggested(description: &Description, requests: &[Request]) {
+    let text = suggest::policy(&description.name, requests).expect("a policy");
+    assert!(text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')), "{text:?}");
+    let whole = DeTable::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut labels: Vec<(String, String)> = Vec::new();
+    let mut is_blank = false;
+    for (kind, table) in whole.get_ref().iter().filter(|(key, _)| key.get_ref() != "format") {
+        for (name, keys) in table.get_ref().as_table().into_iter().flatten() {
+            labels.push((kind.get_ref().to_string(), name.get_ref().to_string()));
+            let key = |key: &str| keys.get_ref().get(key).map(Spanned::get_ref);
+            let user = key("user").map(|user| user.as_str());
+            assert!(user.is_none_or(|user| user == Some("")), "{text}");
+            assert!(key("access").is_none_or(|access| access.as_str() != Some("write")), "{text}");
+            is_blank |= user.is_some() && kind.get_ref() == "program";
+        }
+    }
+    labels.sort();
+    assert_eq!(labels, requests.iter().map(|r| (r.kind.clone(), r.name.clone())).collect::<Vec<_>>(), "{text}");
+    assert!(!is_blank || Policy::parse(&text, Path::new("/p.toml")).is_err(), "taken with a blank: {text}");
 }
 
 fn children<'a>(node: Node<'a, 'a>, name: &'a str) -> Vec<Node<'a, 'a>> {

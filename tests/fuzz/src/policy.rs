@@ -1,13 +1,14 @@
 //! Text to [`Policy`]: the operator's words, which anybody may have mistyped.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 use ocf_wasm::ocf::Parameters;
 use ocf_wasm::ocf::outcome::{Exit, Outcome, REASON_BYTES};
 use ocf_wasm::ocf::request::Guest;
 use ocf_wasm::policy::template::{Template, Values};
-use ocf_wasm::policy::{Diagnostic, Lifetime, Policy, Program, lint};
+use ocf_wasm::policy::{Access, Diagnostic, Host, Lifetime, Place, Policy, Program, Url, lint};
 
 use crate::plain::assert_one_line;
 
@@ -53,6 +54,7 @@ fn assert_read_again(policy: &Policy, text: &str, path: &Path) {
     };
     let mut twice = labels("program", &mut policy.programs.keys());
     twice.extend(labels("endpoint", &mut policy.endpoints.keys()));
+    twice.extend(labels("path", &mut policy.paths.keys()));
     twice.extend(policy.memory_bytes.map(|_| "[limits]".to_owned()));
     twice.extend(policy.last_resort.as_ref().map(|_| "[stop]".to_owned()));
     twice.extend((!policy.digests.is_empty()).then(|| "[plugin]".to_owned()));
@@ -65,7 +67,7 @@ fn assert_read_again(policy: &Policy, text: &str, path: &Path) {
 
 fn assert_within_limits(policy: &Policy) {
     assert!(policy.memory_bytes.is_none_or(|bytes| (1..=512 * 1024 * 1024).contains(&bytes)));
-    let labels = policy.programs.keys().chain(policy.endpoints.keys());
+    let labels = policy.programs.keys().chain(policy.endpoints.keys()).chain(policy.paths.keys());
     for label in labels {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         assert!((1..=64).contains(&label.len()) && label.bytes().all(plain), "{label:?}");
@@ -76,9 +78,11 @@ fn assert_within_limits(policy: &Policy) {
     }
     for endpoint in policy.endpoints.values() {
         assert!(endpoint.timeout_ms > 0);
-        let host = endpoint.host.as_literal().is_none_or(|host| host.parse::<std::net::IpAddr>().is_ok());
-        let port = endpoint.port.as_literal().is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-        assert!(host && port);
+        assert_place(&endpoint.place);
+    }
+    for grant in policy.paths.values() {
+        assert!(grant.directory.as_literal().is_none_or(|path| is_absolute(path) && path != "/"));
+        assert!(grant.access == Access::Write || grant.owner.is_none(), "an owner of what nobody makes");
     }
     for digest in &policy.digests {
         let hex = digest.strip_prefix("sha256:").unwrap_or_default();
@@ -94,8 +98,37 @@ fn assert_within_limits(policy: &Policy) {
     }
 }
 
+fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') && !path.split('/').any(|step| step == "..")
+}
+
+fn assert_place(place: &Place) {
+    if let Some(at) = place.port() {
+        let host = at.host.as_literal().is_none_or(|host| host.parse::<IpAddr>().is_ok());
+        let port = at.port.as_literal().is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+        assert!(host && port);
+    }
+    match place {
+        Place::Tcp(_) | Place::Udp(_) => {}
+        Place::Unix { path, .. } => assert!(path.as_literal().is_none_or(is_absolute)),
+        Place::Http(web) => {
+            let url = web.url.as_literal().map(|url| Url::parse(url).unwrap_or_else(|why| panic!("{url} {why}")));
+            if let Some(Host::Name(name)) = url.map(|url| url.host) {
+                assert!(web.names.contains_key(&name), "{name}: whom is it?");
+            }
+            assert!(web.names.values().all(|addresses| !addresses.is_empty()));
+            assert!(!web.methods.is_empty() && web.methods.iter().all(|m| m.bytes().all(|b| b.is_ascii_uppercase())));
+            // Where a request goes and where it ends is not the plugin's to say.
+            let not_theirs = ["host", "content-length", "transfer-encoding", "connection"];
+            assert!(
+                web.headers.iter().all(|name| !not_theirs.contains(&name.as_str()) && !name.contains(['\r', '\n']))
+            );
+        }
+    }
+}
+
 fn assert_program(program: &Program) {
-    let absolute = |path: &str| path.starts_with('/') && !path.split('/').any(|step| step == "..");
+    let absolute = is_absolute;
     assert!(program.program.as_literal().is_none_or(absolute));
     assert!(program.interpreter.first().is_none_or(|path| absolute(path)));
     assert!(program.user.as_literal() != Some(""));
@@ -143,6 +176,15 @@ fn assert_filled(policy: &Policy, text: &str) {
                 program.argv.iter().map(|a| if let Argument::Group(all) = a { all.len() } else { 1 }).sum();
             assert!(fill_all(&program.argv, &values).is_ok_and(|all| all.len() <= most) || !program.argv.is_empty());
         }
-        policy.endpoints.values().flat_map(|endpoint| [&endpoint.host, &endpoint.port]).for_each(assert_one);
+        for endpoint in policy.endpoints.values() {
+            match &endpoint.place {
+                Place::Tcp(at) | Place::Udp(at) => [&at.host, &at.port].into_iter().for_each(assert_one),
+                Place::Unix { path, owner } => [path].into_iter().chain(owner).for_each(assert_one),
+                Place::Http(web) => assert_one(&web.url),
+            }
+        }
+        for grant in policy.paths.values() {
+            [&grant.directory].into_iter().chain(&grant.owner).for_each(assert_one);
+        }
     }
 }

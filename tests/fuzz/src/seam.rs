@@ -23,7 +23,7 @@ use ocf_wasm::ocf::request::LogTarget;
 use ocf_wasm::policy::Policy;
 use ocf_wasm::report::Log;
 use ocf_wasm::runner::Facts;
-use ocf_wasm::seam::{Call, Channel, Export, Slot, endpoint, program};
+use ocf_wasm::seam::{Call, Channel, Export, Slot, endpoint, program, unanswered};
 use ocf_wasm::sys::user;
 
 use crate::plain::assert_one_line;
@@ -59,6 +59,7 @@ fn policy(is_recorded: bool) -> Policy {
     let port = PORTS.granted;
     // Where nothing is recorded nothing can be started, so there even one that could be is not.
     let startable = if is_recorded { "nobody-at-all" } else { "root" };
+    let room = workshop::room().display().to_string();
     let text = format!(
         r#"format = 1
 [program.once]
@@ -88,6 +89,16 @@ tcp = {{ host = "127.0.0.1", port = {port} }}
 [endpoint.open]
 tcp = {{ host = {{ slot = "host", ip = {{ within = ["127.0.0.1", "::1/128"] }} }}, port = {{ slot = "port", one-of = ["{port}"] }} }}
 timeout = "50ms"
+[endpoint.web]
+http = "http://127.0.0.1:{port}/status"
+method = ["GET", "POST"]
+timeout = "50ms"
+[path.room]
+directory = "{room}"
+access = "write"
+[path.nowhere]
+directory = "/nowhere/at/all"
+access = "read"
 [stop]
 last-resort = ["plain"]
 gone-when = {{ run = "plain", exit = [0] }}
@@ -108,6 +119,7 @@ pub(crate) fn run(data: &[u8]) {
     let behaviour = Behaviour::of(how >> 2);
     let wire = peer::wire(words, how & 128 == 128, WIRE_BYTES);
 
+    workshop::make_room();
     let log_file = workshop::path().join("log");
     let log = Log::of("thing", Some("i"), LogTarget { facility: None, file: Some(log_file.clone()), debug: true });
     let directory = Directory::at(workshop::path());
@@ -135,9 +147,9 @@ pub(crate) fn run(data: &[u8]) {
     assert_outcome(&outcome, action, is_probe);
     let record = &session.broker.record;
     let is_done = behaviour == Behaviour::Listens;
-    let sent_something = model::check(&wire, &answers, &events, is_recorded, is_done);
+    let may_leave_tracks = model::check(&wire, &answers, &events, is_recorded, is_done);
     assert!(record.daemons.is_empty(), "a daemon that nobody can have started");
-    assert!(!record.untracked || sent_something, "tracks that nobody left");
+    assert!(!record.untracked || may_leave_tracks, "tracks that nobody left");
     assert!(record.notebook.len() <= 64 && record.notebook.values().map(Vec::len).sum::<usize>() <= 256 * 1024);
     if is_recorded {
         assert!(matches!(directory.record(), Found::Record(found) if *found == *record), "not what is on disk");
@@ -246,6 +258,12 @@ pub(crate) fn one_of_each() -> Vec<Call> {
         Call::ProgramStatus { label: text("daemon") },
         Call::ProgramStop { label: text("daemon") },
         Call::ProgramSignal { label: text("daemon"), signal: program::SignalName::Hup },
+        Call::PathStat { label: text("room"), name: String::new() },
+        Call::PathMakeDirectory { label: text("room"), name: text("a/b"), mode: 0o750 },
+        Call::PathWrite { label: text("room"), name: text("a/file"), content: b"words".to_vec(), mode: 0o640 },
+        Call::PathRead { label: text("room"), name: text("a/file"), offset: 1, limit: 3 },
+        Call::PathList { label: text("room"), name: text("a") },
+        Call::PathRemove { label: text("room"), name: text("a/file") },
         Call::EndpointConnect { label: text("here"), slots: Vec::new() },
         Call::EndpointExchange {
             label: text("here"),
@@ -253,6 +271,19 @@ pub(crate) fn one_of_each() -> Vec<Call> {
             send: b"hello\n".to_vec(),
             until: endpoint::Until::Bytes(b"\n".to_vec()),
         },
+        Call::EndpointListening { label: text("here"), slots: Vec::new() },
+        Call::WebSend {
+            label: text("web"),
+            slots: Vec::new(),
+            request: endpoint::HttpRequest {
+                method: text("GET"),
+                target: text("?short"),
+                headers: vec![(text("accept"), text("text/plain"))],
+                body: Vec::new(),
+            },
+        },
+        Call::WebReceive {},
+        Call::WebEnd { response: unanswered(endpoint::Reach::Refused) },
     ]
 }
 

@@ -17,7 +17,18 @@ pub(crate) fn path() -> PathBuf {
     place
 }
 
-/// Removes it with all that a run left there.
+/// A directory with a safe way to it, which the other has not: everybody may make something beside that one.
+pub(crate) fn room() -> PathBuf {
+    PathBuf::from(format!("/run/ocf-wasm-fuzz-{}", std::process::id()))
+}
+
+/// Makes it, if this user may; else it is not there.
+pub(crate) fn make_room() {
+    let _ = fs::create_dir(room());
+}
+
+/// Removes both with all that a run left there.
 pub(crate) fn close() {
     let _ = fs::remove_dir_all(place());
+    let _ = fs::remove_dir_all(room());
 }
