@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 /// A command: its name, what it does in a line, and what more there is to know before it is called.
-const COMMANDS: [(&str, &str, &str); 8] = [
+const COMMANDS: [(&str, &str, &str); 9] = [
     (
         "demo",
         "build, install a plugin into a private root, and run a real daemon through its life",

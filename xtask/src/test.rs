@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{cargo, dist, fuzz, guards, run as must, setup, target};
+use super::{cargo, dist, fuzz, guards, root, run as must, setup, target};
 
 /// What was seen of all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut tally = Tally::default();
     for (number, (name, packages)) in groups.iter().enumerate() {
         println!("== {name} ({} of {}, {} passed so far)", number + 1, groups.len(), tally.passed);
-        let mut command = cargo(&["test", "--no-fail-fast"]);
+        let mut command = undisturbed(&cargo(&["test", "--no-fail-fast"]));
         command.args(packages).args(arguments).stdout(Stdio::piped());
         command.env("OCF_WASM_DIST", &tree).env("OCF_WASM_SKIPPED", &skipped);
         command.env("OCF_WASM_ESCAPED", &escaped);
@@ -91,6 +91,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 /// If it does not build.
 pub(crate) fn reach() -> Result<()> {
     must(&mut cargo(&["build", "--release", "--target", &super::triple(), "--package", "reach"]))
+}
+
+/// A shell that starts something in the background lets it ignore SIGINT and SIGQUIT, nohup SIGHUP too, and every child
+/// inherits that: tests interrupt what they start, and Pacemaker's executor ignores none.
+fn undisturbed(command: &Command) -> Command {
+    let mut whole = Command::new("env");
+    whole.arg("--default-signal").arg(command.get_program()).args(command.get_args()).current_dir(root());
+    whole
 }
 
 /// Runs a group, shows what it prints, and counts. False if it did not end well.
@@ -151,6 +159,17 @@ fn untried(skipped: &Path, missing: Option<String>) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signals_that_were_ignored_are_not() {
+        let mut shell = Command::new("sh");
+        let inner = undisturbed(Command::new("grep").args(["SigIgn", "/proc/self/status"]));
+        let words: Vec<_> = std::iter::once(inner.get_program()).chain(inner.get_args()).collect();
+        shell.args(["-c", "trap '' INT QUIT HUP; exec \"$@\"", "sh"]).args(words);
+        let said = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        let mask = u64::from_str_radix(said.trim().rsplit('\t').next().unwrap(), 16).unwrap();
+        assert_eq!(mask & 0b111, 0, "{said}");
+    }
 
     #[test]
     fn what_binaries_print_is_counted() {
