@@ -44,7 +44,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
 const SERVER: &str = "target/dist/usr/share/ocf-wasm/plugins/sample-tcp-server";
 
 /// Lines that cannot be run on the node of a test: the line, why not, and what is run in its place.
-const INSTEAD: [(&str, &str, &str); 12] = [
+const INSTEAD: [(&str, &str, &str); 13] = [
     (
         "pcs resource create web ocf:ocf-wasm:sample-tcp-server op monitor interval=10s",
         "it needs a cluster; that the agent stands where its name says is what the lines above it promise",

@@ -118,7 +118,7 @@ fn who_ignores_a_signal_is_not_interrupted_by_it() {
     host.install_hostile();
     let instance = format!("ignoring-{}", std::process::id());
     let mark = format!("STUCK_OF={instance}");
-    let more = ["--timeout", "1500ms", "-p", "do=stuck", "-p", "in=start"];
+    let more = ["--timeout", "4s", "-p", "do=stuck", "-p", "in=start"];
     let tool = host.tool(&["run", "test/hostile", "start", "--instance", &instance]);
     // The shell becomes the tool, which is born as `nohup` would have it.
     let mut command = Command::new("sh");

@@ -7,8 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
 use super::{Format, repin};
+use crate::capability::program::tree;
 use crate::ocf::description::{Description, Profile};
 use crate::policy::{self, Policy, Refused, lint};
+use crate::sandbox::layers;
 use crate::store::{self, Generation, install};
 
 /// The profile of the metadata, as people write it.
@@ -146,14 +148,17 @@ fn report(
     let path = store::policy_path(agent);
     let read = policy::load(&path).and_then(|text| {
         let policy = Policy::parse(&text, &path).map_err(Refused::Invalid)?;
-        Ok(lint::warnings(&policy, &text, &path))
+        Ok((super::check::lacking(&policy), lint::warnings(&policy, &text, &path)))
     });
     match read {
-        Ok(warnings) => {
+        Ok((lacking, warnings)) => {
             if asked.is_empty() {
                 println!("  policy {}: grants all that it asks for", path.display());
             } else {
                 println!("  policy {}: does not grant {}", path.display(), asked.join(", "));
+            }
+            for what in lacking {
+                println!("  not on this node: {what}");
             }
             for warning in warnings {
                 println!("  warning: line {}: {}", warning.told.line, warning.told.message);
@@ -167,6 +172,14 @@ fn report(
         }
         Err(Refused::Invalid(mistake)) => println!("{mistake}"),
         Err(refused) => println!("  {refused}"),
+    }
+    let weaker: Vec<&str> = layers::layers(tree::cgroup_root().as_deref())
+        .iter()
+        .filter(|found| !found.is_here)
+        .map(|found| found.layer.word())
+        .collect();
+    if !weaker.is_empty() && !crate::sys::user::is_alone() {
+        println!("  this node has no {}: ocf-wasm check tells what that means", weaker.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

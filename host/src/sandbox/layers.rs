@@ -23,6 +23,25 @@ pub fn can_mount() -> bool {
     capability::effective().is_ok_and(|has| has & SYS_ADMIN != 0) && mount::is_known()
 }
 
+/// Whether this kernel filters system calls. Where it does not no plugin is run.
+pub fn has_filters() -> bool {
+    let kinds = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
+    kinds.split_whitespace().any(|kind| kind == "kill_process")
+}
+
+/// What a plugin's process is left with here, or what stays possible for one that broke out of the engine; one line.
+pub fn of_plugins() -> String {
+    let calls = super::calls::CALLS.len();
+    if !has_filters() {
+        return "none can run: this kernel does not filter system calls (CONFIG_SECCOMP_FILTER)".to_owned();
+    }
+    match (landlock::version(), landlock::missing(landlock::version()).next()) {
+        (0, _) => format!("weaker: {calls} system calls and no rights, without Landlock (Linux 5.13 has it)"),
+        (version, Some(missing)) => format!("{calls} system calls, no rights, Landlock version {version}: {missing}"),
+        (version, None) => format!("{calls} system calls, no rights, Landlock version {version} with nothing granted"),
+    }
+}
+
 /// Looks for the layers. `groups` is where control groups can be made, if anywhere.
 pub fn layers(groups: Option<&std::path::Path>) -> Vec<Found> {
     let version = landlock::version();

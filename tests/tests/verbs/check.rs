@@ -26,7 +26,10 @@ fn check_says_what_is_right_and_what_this_node_offers() {
         json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null, "misfits": [], "warnings": [] })
     );
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
-    assert!(known["node"]["user"].is_string() && known["node"]["cgroup"].is_string(), "{known}");
+    for layer in ["user", "plugins", "cgroup"] {
+        assert!(known["node"][layer].is_string(), "{layer}: {known}");
+    }
+    assert!(known["node"]["plugins"].as_str().unwrap().contains("system calls, no rights"), "{known}");
 }
 
 #[test]
@@ -310,4 +313,38 @@ fn check_compares_a_policy_with_the_component() {
     let copy = host.path().join("copy.toml");
     fs::write(&copy, &argument).unwrap();
     let _ = good(host.run(&["check", text(&copy)]));
+}
+
+#[test]
+fn check_lets_no_warning_through_that_is_to_be_strict() {
+    let host = TestHost::new();
+    let file = host.path().join("policy.toml");
+    fs::write(&file, policy_of("sample-tcp-server").replace("\"nobody\"", "\"root\"")).unwrap();
+    assert_eq!(host.run(&["check", text(&file)]).code, 0);
+    let strict = host.run(&["check", "--strict", text(&file)]);
+    assert!(strict.code == 1 && strict.stdout.contains("warning: greeter runs as root"), "{strict:#?}");
+    fs::write(&file, policy_of("sample-tcp-server")).unwrap();
+    let _ = good(host.run(&["check", "--strict", text(&file)]));
+    // A label that the component does not ask for is a warning as well.
+    let more = policy_of("dummy") + "[path.unused]\ndirectory = \"/srv/data\"\naccess = \"read\"\n";
+    fs::write(&file, more).unwrap();
+    let component = plugin("dummy");
+    let arguments = |strict: &'static [&'static str]| {
+        let whole = [&["check"], strict, &[text(&file), "--component", text(&component)]].concat();
+        host.run(&whole).code
+    };
+    assert_eq!((arguments(&[]), arguments(&["--strict"])), (0, 1));
+}
+
+#[test]
+fn install_says_what_this_node_lacks_for_the_policy() {
+    let host = TestHost::new();
+    let policy = policy_of("sample-tcp-server");
+    let (program, _) = policy.split_once("program ").map(|(_, rest)| rest.split_once('\n').unwrap()).unwrap();
+    host.policy(SERVER, &policy.replace(program, "= \"/usr/sbin/not-here\""));
+    let said = host.add(&plugin("sample-tcp-server"), &[]).stdout;
+    assert!(said.contains("  not on this node: program greeter: /usr/sbin/not-here"), "{said}");
+    host.policy(SERVER, &policy);
+    let said = host.add(&plugin("sample-tcp-server"), &[]).stdout;
+    assert!(!said.contains("not on this node"), "{said}");
 }

@@ -23,7 +23,7 @@ use crate::store::{self, Generation, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml --component web.wasm\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named here may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could do with a grant; they change nothing, since a policy is the operator's word."
+    after_help = "Examples:\n  ocf-wasm check\n  ocf-wasm check policy.toml --component web.wasm\n  ocf-wasm check --strict *.toml    for a pipeline\n\nExit status: 0 all right, 1 something is refused, damaged, or named and not on this node. A file that is named here may be meant for another node: what this one lacks is not looked for. Warnings say what somebody could do with a grant; they change nothing, since a policy is the operator's word, unless --strict is given."
 )]
 pub(super) struct Arguments {
     /// Policy files; those of all installed agents if none is named
@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// Compare the files with this component: its labels, its parameters, its digest
     #[arg(long, value_name = "FILE.wasm", requires = "policies")]
     component: Option<PathBuf>,
+    /// Exit with 1 for a warning too
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Arguments {
@@ -41,7 +44,7 @@ impl Arguments {
 
     pub(super) fn absolute(self) -> Result<Self> {
         let policies = self.policies.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?;
-        Ok(Self { policies, component: self.component.map(std::path::absolute).transpose()? })
+        Ok(Self { policies, component: self.component.map(std::path::absolute).transpose()?, ..self })
     }
 }
 
@@ -56,7 +59,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     };
     let layers = node();
     let agents = if named.is_empty() { damage::all() } else { BTreeMap::new() };
-    let failed = checked.iter().any(|(_, checked)| checked.is_wrong()) || agents.values().any(|d| !d.is_empty());
+    let failed = checked.iter().any(|(_, checked)| checked.is_wrong() || arguments.strict && checked.is_warned())
+        || agents.values().any(|d| !d.is_empty())
+        || !layers::has_filters();
     if format == Format::Json {
         let policies: Vec<_> = checked
             .iter()
@@ -124,6 +129,10 @@ impl Checked {
     fn is_wrong(&self) -> bool {
         self.refused.is_some() || self.misfits.iter().any(Misfit::is_error)
     }
+
+    fn is_warned(&self) -> bool {
+        !self.warnings.is_empty() || !self.misfits.is_empty()
+    }
 }
 
 /// What programs are told of a danger.
@@ -187,21 +196,25 @@ fn in_place(agent: &AgentName, number: u32) -> Checked {
         Ok(policy) => policy,
         Err(diagnostic) => return Checked::refused(diagnostic.to_string()),
     };
-    let lacking = policy.programs.iter().flat_map(|(label, program)| {
-        let lacking = program::lacking(program, label).into_iter();
-        lacking.map(|what| match what.contains(program::NOT_SAFE) {
-            true => format!("{what}: {}", lint::replaceable(&program.user)),
-            false => what,
-        })
-    });
-    let paths = policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label));
-    let lacking: Vec<String> = lacking.chain(paths).collect();
+    let lacking = lacking(&policy);
     let refused =
         (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")));
     // What cannot be read is damage, and told as such.
     let generation = store::generation(agent, number).ok();
     let misfits = generation.map(|generation| fit::misfits(&policy, &text, path, &generation)).unwrap_or_default();
     Checked { refused, misfits, warnings: lint::warnings(&policy, &text, path) }
+}
+
+/// What a policy names and this node lacks: programs, directories, users, layers that it requires.
+pub(super) fn lacking(policy: &Policy) -> Vec<String> {
+    let programs = policy.programs.iter().flat_map(|(label, program)| {
+        let lacking = program::lacking(program, label).into_iter();
+        lacking.map(|what| match what.contains(program::NOT_SAFE) {
+            true => format!("{what}: {}", lint::replaceable(&program.user)),
+            false => what,
+        })
+    });
+    programs.chain(policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label))).collect()
 }
 
 /// What this node offers, by name.
@@ -214,7 +227,7 @@ fn node() -> Vec<(&'static str, String)> {
     };
     let groups = tree::cgroup_root();
     let found = layers::layers(groups.as_deref());
-    let mut all = vec![("user", user)];
+    let mut all = vec![("user", user), ("plugins", layers::of_plugins())];
     all.extend(found.into_iter().map(|found| (found.layer.word(), found.text)));
     all
 }
