@@ -291,6 +291,23 @@ fn the_summary_has_every_page_once() {
 }
 
 #[test]
+fn each_invariant_has_its_test_and_each_numbered_test_its_invariant() {
+    let all = documents();
+    let page = &all.iter().find(|document| document.path == "docs/threat-model.md").unwrap().text;
+    let row = Regex::new(r"(?m)^\| I(\d+) \|").unwrap();
+    let told: BTreeSet<u32> = row.captures_iter(page).map(|found| found[1].parse().unwrap()).collect();
+    let numbered = Regex::new(r"\nfn i(\d+)_\w+\(").unwrap();
+    let mut tested = BTreeSet::new();
+    for source in files_ending(".rs").iter().filter(|source| source.path.starts_with("tests/tests/")) {
+        tested.extend(numbered.captures_iter(&source.text).map(|found| found[1].parse::<u32>().unwrap()));
+    }
+    // I13 is about signatures, which there are none of yet.
+    let expected: BTreeSet<u32> = (1..=25).filter(|number| *number != 13).collect();
+    assert_eq!(told, expected, "docs/threat-model.md");
+    assert_eq!(tested, expected, "tests/tests");
+}
+
+#[test]
 fn links_lead_somewhere() {
     let mut seen = 0;
     for document in documents() {
