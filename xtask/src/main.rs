@@ -1,4 +1,4 @@
-//! `cargo xtask demo|cluster|test|guards|fuzz|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with
+//! `cargo xtask demo|cluster|soak|load|test|guards|fuzz|bench|dist|docs|dependencies`: everything that a fresh checkout needs, with
 //! nothing but Rust on the machine.
 
 mod bench;
@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 /// A command: its name, what it does in a line, and what more there is to know before it is called.
-const COMMANDS: [(&str, &str, &str); 9] = [
+const COMMANDS: [(&str, &str, &str); 11] = [
     (
         "demo",
         "build, install a plugin into a private root, and run a real daemon through its life",
@@ -50,6 +50,15 @@ needs it is not tried, and named at the end. With CI=true what cannot be tried i
 
   cargo xtask test conformance          the tests with that in their names
   cargo xtask test -- --nocapture       with all that tests print",
+    ),
+    ("soak", "random faults on a real cluster, and a witness; as root", cluster::SOAK_USAGE),
+    (
+        "load",
+        "200 resources on one busy node, ours and shell agents; as root",
+        "cargo xtask load
+
+One node, 200 resources that are monitored every 10 s: how long they take to start, what processors and memory they cost, and
+whether an action fails while all processors are busy. First with `dummy`, then with ocf:heartbeat:Dummy. Ten minutes.",
     ),
     ("fuzz", "look for bytes that break what must hold", fuzz::USAGE),
     (
@@ -118,6 +127,8 @@ fn main() -> ExitCode {
     let done = match command {
         "demo" => demo::run(),
         "cluster" => cluster::run(more),
+        "soak" => cluster::soak(more),
+        "load" => cluster::load(),
         "test" => test::run(more),
         "guards" => guards::run(more),
         "fuzz" => fuzz::run(more),

@@ -1,7 +1,8 @@
 //! The inside of a cluster of namespaces, and what people call to have one.
 //!
 //! The first argument names the role. `check` tries what a cluster needs; `room` and `node` are first processes, run by
-//! [`ocf_wasm_tests::cluster`]; `up`, `enter`, `ask` and `down` are for people, by way of `cargo xtask cluster`. Under
+//! [`ocf_wasm_tests::cluster`]; `up`, `enter`, `ask`, `down`,
+//! `soak` and `load` are for people, by way of `cargo xtask`. Under
 //! the name of the fence agent this program is that agent.
 
 mod fence_agent;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         ["up", state, nodes] => people::up(Path::new(state), nodes),
         ["enter", state, node, ref argv @ ..] => people::enter(Path::new(state), node, argv),
         ["ask", state, verb, node] => people::ask(Path::new(state), verb, node).map(|words| println!("{words}")),
+        ["soak", minutes, seed] => people::soak(minutes, seed),
+        ["load"] => ocf_wasm_tests::cluster::load::run(),
         ["down", state] => people::down(Path::new(state)),
         _ => Err(anyhow::anyhow!("this program belongs to the tests; people call `cargo xtask cluster`")),
     };

@@ -25,10 +25,12 @@
 mod configuration;
 mod disk;
 mod files;
+pub mod load;
 mod node;
 pub mod plan;
 mod power;
 mod room;
+pub mod soak;
 mod status;
 
 pub use configuration::{Primitive, clone, group, location};

@@ -52,6 +52,13 @@ pub(crate) fn up(state: &Path, nodes: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets things happen at random, and fails if something happened that must not.
+pub(crate) fn soak(minutes: &str, seed: &str) -> anyhow::Result<()> {
+    let violations = ocf_wasm_tests::cluster::soak::run(minutes.parse()?, seed.parse()?)?;
+    ensure!(violations.is_empty(), "{} violations; the first: {}", violations.len(), violations[0]);
+    Ok(())
+}
+
 /// Becomes a shell, or another command, on a node or on the client beside them.
 pub(crate) fn enter(state: &Path, node: &str, argv: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("nsenter");
