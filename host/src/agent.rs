@@ -39,6 +39,7 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
         _ => {}
     }
     let log = Log::of(&request.agent.kind, request.instance.as_deref(), request.log.clone());
+    log.hide(&request.given);
     let is_root = nix::unistd::geteuid().is_root();
     let audit = Audit::default();
     if action == Action::ValidateAll {
@@ -63,6 +64,7 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     if matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) && !outcome.reason.ends_with(')') {
         outcome.reason = plan::explained(&outcome.reason, &plan::hint(&directory, instance));
     }
+    outcome.reason = log.masked(&outcome.reason).into_owned();
     note(&directory, request, action, &outcome, start);
     audit.write(request, action, &outcome, start, &log);
     outcome
@@ -313,6 +315,7 @@ impl Invocation<'_> {
 
     fn session(&self, record: Record, plan: &Plan) -> Result<Session<'_>, String> {
         let request = self.request;
+        self.log.hide(&record.parameters);
         let facts = Facts {
             instance: record.instance.clone(),
             node: request.node.clone(),

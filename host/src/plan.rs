@@ -68,13 +68,14 @@ pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -
     let plain = match refusal {
         Refusal::NotInstalled(_) | Refusal::Unfit(_) => Exit::NotInstalled,
         Refusal::Parameters(_) => Exit::NotConfigured,
-        Refusal::Policy(_) | Refusal::OtherPlugin(_) => Exit::Permission,
+        // Another node may have it right: nothing that is said of the whole cluster.
+        Refusal::Policy(_) | Refusal::OtherPlugin(_) => crate::guard!("I10", Exit::Permission, Exit::NotConfigured),
         Refusal::Node(_) => Exit::Generic,
     };
     let text = refusal.to_string();
     let reason = |exit: Exit| Outcome::because(exit, &with_hint(&text, request, refusal));
     match request.action {
-        Some(Action::Monitor) if recorded => reason(Exit::Generic),
+        Some(Action::Monitor) if crate::guard!("I8", recorded, false) => reason(Exit::Generic),
         Some(Action::Monitor) if request.is_probe() => match refusal {
             Refusal::NotInstalled(_) => reason(Exit::NotInstalled),
             _ => {
@@ -87,7 +88,7 @@ pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -
         Some(Action::Stop) if recorded => reason(Exit::Generic),
         Some(Action::Stop) => {
             log.warning(&format!("nothing of this instance was started here: {text}"));
-            Outcome::of(Exit::Success)
+            crate::guard!("I21", Outcome::of(Exit::Success), reason(plain))
         }
         Some(Action::Notify) => {
             log.error(&format!("notify: {text}"));
@@ -187,7 +188,7 @@ pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) 
     let native = native(&component, deadline)?;
     for (name, value) in &request.given {
         if record.given.get(name) != Some(value) && generation.description.parameters.iter().any(|p| &p.name == name) {
-            let shown = if is_secret(name) { "another value" } else { value };
+            let shown = if crate::guard!("I18", is_secret(name), false) { "another value" } else { value };
             let text = format!("parameter {name} is {shown} now; this action uses what the last start used");
             // Of a start it is said as a whole, once it is known that it goes on with that.
             if request.action == Some(Action::Start) { log.debug(&text) } else { log.warning(&text) }

@@ -3,19 +3,23 @@
 //! Log lines go where every agent's go (syslog, a file, both), as `Type(instance)[pid]`; to standard error only where
 //! neither is configured. No text of a plugin or a program gets there unescaped. The reason is the last line.
 
-use std::fs::OpenOptions;
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::Path;
 
-use crate::ocf::Outcome;
+use crate::ocf::description::is_secret;
 use crate::ocf::outcome::one_line;
 use crate::ocf::request::LogTarget;
+use crate::ocf::{Outcome, Parameters};
 use crate::seam::log::Level;
+use crate::sys::trusted;
 
 /// Bytes of one log line.
 const LINE_BYTES: usize = 2048;
+/// Bytes of the shortest secret that is found again in what is told: a shorter one would be found in what it is not.
+pub const SECRET_BYTES: usize = 4;
 /// Where the system's log listens.
 const SYSLOG: &str = "/dev/log";
 
@@ -25,6 +29,8 @@ pub struct Log {
     tag: String,
     target: LogTarget,
     to_stderr: bool,
+    /// Values that are in no line; the longest first: one may be the beginning of another.
+    secrets: RefCell<Vec<String>>,
 }
 
 impl Log {
@@ -32,13 +38,34 @@ impl Log {
     pub fn of(kind: &str, instance: Option<&str>, target: LogTarget) -> Self {
         let instance = instance.map(|i| format!("({})", one_line(i, 100))).unwrap_or_default();
         let to_stderr = target.facility.is_none() && target.file.is_none();
-        Self { tag: format!("{kind}{instance}[{}]", std::process::id()), target, to_stderr }
+        let tag = format!("{kind}{instance}[{}]", std::process::id());
+        Self { tag, target, to_stderr, secrets: RefCell::default() }
     }
 
     /// Returns the log of something that serves no action.
     pub fn system(tag: &str) -> Self {
         let target = LogTarget { facility: Some("daemon".to_owned()), ..LogTarget::default() };
-        Self { tag: format!("{}[{}]", one_line(tag, 200), std::process::id()), target, to_stderr: false }
+        let tag = format!("{}[{}]", one_line(tag, 200), std::process::id());
+        Self { tag, target, to_stderr: false, secrets: RefCell::default() }
+    }
+
+    /// Keeps the values of secret parameters out of all that is told from now on, a plugin's own words included.
+    pub fn hide(&self, parameters: &Parameters) {
+        for (_, value) in parameters.iter().filter(|(name, value)| is_secret(name) && value.len() >= SECRET_BYTES) {
+            let mut secrets = self.secrets.borrow_mut();
+            if !secrets.contains(value) {
+                secrets.push(value.clone());
+                secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+            }
+        }
+    }
+
+    /// A text with asterisks in the place of secrets.
+    pub fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let secrets = self.secrets.borrow();
+        secrets.iter().filter(|secret| text.contains(secret.as_str())).fold(Cow::Borrowed(text), |text, secret| {
+            Cow::Owned(text.replace(secret.as_str(), &"*".repeat(secret.len())))
+        })
     }
 
     /// An error: something failed.
@@ -63,7 +90,7 @@ impl Log {
 
     /// A line of the audit, where a log is kept; in the log of the system among what concerns its security.
     pub fn audit(&self, text: &str) {
-        let text = one_line(text, LINE_BYTES);
+        let text = one_line(&self.masked(text), LINE_BYTES);
         if self.target.facility.is_some() {
             self.to_system(facility_number("authpriv") * 8 + 6, "AUDIT", &text);
         }
@@ -81,7 +108,7 @@ impl Log {
             Level::Warning => ("WARNING", 4),
             Level::Error => ("ERROR", 3),
         };
-        let text = one_line(text, LINE_BYTES);
+        let text = one_line(&self.masked(text), LINE_BYTES);
         if let Some(facility) = &self.target.facility {
             self.to_system(facility_number(facility) * 8 + severity, word, &text);
         }
@@ -108,10 +135,9 @@ impl Log {
     }
 }
 
-fn append(file: &PathBuf, line: &str) {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let opened = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(file);
-    if let Ok(mut file) = opened {
+/// Adds a line to a file of the caller's, whoever may write in its directory.
+fn append(file: &Path, line: &str) {
+    if let Ok(mut file) = trusted::open_for_appending(file, 0o640) {
         let _ = file.write_all(line.as_bytes());
     }
 }

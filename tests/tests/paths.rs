@@ -103,7 +103,7 @@ fn no_name_leads_out() {
 }
 
 #[test]
-fn a_way_that_changes_all_the_time_does_not_lead_out() {
+fn i17_a_way_that_changes_all_the_time_does_not_lead_out() {
     if !is_root() {
         return;
     }

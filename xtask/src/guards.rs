@@ -18,13 +18,15 @@ struct Guard {
     test: &'static str,
     /// Whether the build has the runner that was taken over too: what only native code can try.
     escaped: bool,
+    /// Whether it stands in what the tool does: then that is built without it.
+    tool: bool,
 }
 
 const fn guard(name: &'static str, file: &'static str, test: &'static str) -> Guard {
-    Guard { name, file, test, escaped: false }
+    Guard { name, file, test, escaped: false, tool: false }
 }
 
-const GUARDS: [Guard; 21] = [
+const GUARDS: [Guard; 32] = [
     guard("I1", "invariants", "i01_"),
     guard("I2", "invariants", "i02_"),
     guard("I3", "invariants", "i03_"),
@@ -32,11 +34,22 @@ const GUARDS: [Guard; 21] = [
     guard("I5", "invariants", "i05_"),
     guard("I6", "invariants", "i06_"),
     guard("I7", "invariants", "i07_"),
+    guard("I8", "invariants", "i08_"),
     guard("I9", "invariants", "i09_"),
+    guard("I10", "invariants", "i10_"),
     guard("I11", "invariants", "i11_"),
+    Guard { tool: true, ..guard("I12", "invariants", "i12_") },
     guard("I14", "invariants", "i14_"),
+    guard("I15", "invariants", "i15_"),
+    guard("I16", "invariants", "i16_"),
+    guard("I17", "paths", "i17_"),
+    guard("I18", "invariants", "i18_"),
+    guard("I19", "invariants", "i19_"),
     guard("I20", "invariants", "i20_"),
+    guard("I21", "invariants", "i21_"),
     guard("I23", "invariants", "i23_"),
+    guard("I24", "invariants", "i24_"),
+    guard("I25", "invariants", "i25_"),
     guard("memory", "limits", "memory_is_summed"),
     guard("said", "limits", "a_plugin_may_go_on"),
     guard("lifted", "limits", "what_one_call_takes"),
@@ -66,7 +79,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         ensure!(passes(guard, &whole)?, "{}: {} fails with every guard in place", guard.name, guard.test);
         let mut cfgs = vec![format!("guard_off=\"{}\"", guard.name)];
         cfgs.extend(guard.escaped.then(|| "escaped".to_owned()));
-        let without = tree(guard.name, &cfgs)?;
+        let without = tree(guard.name, &cfgs, guard.tool)?;
         let is_held = !passes(guard, &without)?;
         println!("{:12} {}", guard.name, if is_held { "its test fails without it" } else { "NOT SEEN BY ITS TEST" });
         unguarded.extend((!is_held).then_some(guard.name));
@@ -85,7 +98,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
 /// # Errors
 /// If it does not build.
 pub(crate) fn escaped() -> Result<PathBuf> {
-    tree("escaped", &["escaped".to_owned()])
+    tree("escaped", &["escaped".to_owned()], false)
 }
 
 fn passes(guard: &Guard, tree: &Path) -> Result<bool> {
@@ -98,8 +111,9 @@ fn passes(guard: &Guard, tree: &Path) -> Result<bool> {
     Ok(output.status.success())
 }
 
-/// Builds the agent with these flags for our own crates only, and lays it out beside all else that is shipped.
-fn tree(name: &str, cfgs: &[String]) -> Result<PathBuf> {
+/// Builds the agent, or the tool, with these flags for our own crates only, and lays it out beside all else that is
+/// shipped.
+fn tree(name: &str, cfgs: &[String], tool: bool) -> Result<PathBuf> {
     let place = target().join("guards");
     let wrapper = place.join(name).join("rustc");
     fs::create_dir_all(place.join(name))?;
@@ -109,16 +123,20 @@ fn tree(name: &str, cfgs: &[String]) -> Result<PathBuf> {
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
     let triple = triple();
     let mut build = cargo(&["build", "--quiet", "--profile", "guards", "--target", &triple, "--package", "ocf-wasm"]);
-    build.args(["--bin", "ocf-wasm-agent", "--target-dir"]).arg(place.join("target"));
+    let (binary, features, installed) = match tool {
+        true => ("ocf-wasm", "tool", "usr/bin/ocf-wasm"),
+        false => ("ocf-wasm-agent", "", "usr/libexec/ocf-wasm/ocf-wasm-agent"),
+    };
+    build.args(["--bin", binary, "--features", features, "--target-dir"]).arg(place.join("target"));
     let compiler = format!("CC_{}", triple.replace('-', "_"));
     let compiler = (&compiler, std::env::var_os(&compiler).unwrap_or_else(|| "cc".into()));
     must(build.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env(compiler.0, compiler.1))?;
     let dist = place.join(name).join("dist");
     let _ = fs::remove_dir_all(&dist);
     must(std::process::Command::new("cp").arg("-a").arg(target().join("dist")).arg(&dist))?;
-    let agent = dist.join("usr/libexec/ocf-wasm/ocf-wasm-agent");
-    fs::remove_file(&agent)?;
-    fs::copy(place.join("target").join(&triple).join("guards/ocf-wasm-agent"), &agent)?;
+    let installed = dist.join(installed);
+    fs::remove_file(&installed)?;
+    fs::copy(place.join("target").join(&triple).join("guards").join(binary), &installed)?;
     Ok(dist)
 }
 

@@ -42,14 +42,15 @@ impl Audit {
     pub(super) fn write(&self, request: &Request, action: Action, outcome: &Outcome, start: Instant, log: &Log) {
         let Request { agent, instance, interval_ms, .. } = request;
         let instance = instance.as_deref().unwrap_or("-");
-        log.audit(&format!(
+        let line = format!(
             "agent={agent} instance={instance} action={} interval={}ms exit={} took={}ms{}",
             action.word(),
             interval_ms,
             outcome.exit.code(),
             start.elapsed().as_millis(),
             self.0.borrow()
-        ));
+        );
+        crate::guard!("I25", { log.audit(&line) });
     }
 }
 

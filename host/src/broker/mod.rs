@@ -193,7 +193,7 @@ impl<'a> Broker<'a> {
             let report = programs::Report::read(&self.directory.report_path(label))?;
             let ended = report.ended.filter(|_| has_ended)?;
             Some(match report.last_line() {
-                Some(line) => format!("{label} {ended}: {line}"),
+                Some(line) => format!("{label} {ended}: {}", self.log.masked(line)),
                 None => format!("{label} {ended}"),
             })
         })

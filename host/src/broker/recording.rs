@@ -14,12 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Tracked, Verdict};
 use crate::ocf::description::is_secret;
 use crate::ocf::{Action, Parameters, Request};
-use crate::report::Log;
+use crate::report::{Log, SECRET_BYTES};
 use crate::runner::Facts;
 use crate::seam::{Export, Failure, Health, encode, instance};
-
-/// Bytes of the shortest secret that is found again in what is written: a shorter one would be found in what it is not.
-const SECRET_BYTES: usize = 4;
 
 /// What is written, one after the other: four bytes of length, little end first, then this in postcard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

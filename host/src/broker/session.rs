@@ -8,7 +8,7 @@ use crate::instance::State;
 use crate::ocf::outcome::Outcome;
 use crate::report::Log;
 use crate::runner::Facts;
-use crate::seam::{Channel, Error, Export, FromRunner, Lost, dispatch, encode, log};
+use crate::seam::{Channel, Error, Export, Failure, FromRunner, Lost, dispatch, encode, log};
 use crate::sys::user::User;
 
 /// Lines and bytes that a plugin may log in one action.
@@ -73,8 +73,14 @@ impl<'a> Session<'a> {
         let deadline = self.broker.deadline.plugin;
         let verdict = process.call(export, deadline, |channel| self.serve(export, channel));
         self.process = Some(process).filter(Process::is_there);
+        let masked = |text: String| self.broker.log.masked(&text).into_owned();
         match (verdict, self.late) {
             (Verdict::TimedOut, Some(call)) => Verdict::Waited(call),
+            // Before it is cut: half a secret would not be found.
+            (Verdict::Done(Err(failure)), _) => {
+                Verdict::Done(Err(Failure { reason: masked(failure.reason), ..failure }))
+            }
+            (Verdict::Broken(text), _) => Verdict::Broken(masked(text)),
             (verdict, _) => verdict,
         }
     }
@@ -105,7 +111,8 @@ impl<'a> Session<'a> {
                         self.tell_denial(&text);
                     }
                     if let Some(text) = asked {
-                        self.trace.line(&format!("{name} {} -> {shown}", arguments(&text)), Some(began.elapsed()));
+                        let line = format!("{name} {} -> {shown}", arguments(&text));
+                        self.trace.line(&line, Some(began.elapsed()), self.broker.log);
                     }
                     self.recorder.write(|| Entry::Answered { answer: answer.clone(), took: began.elapsed() });
                     let now = Instant::now();
@@ -152,7 +159,8 @@ impl Resource for Session<'_> {
         let verdict = self.exchange(export);
         self.recorder.write(|| Entry::Returned { verdict: (&verdict).into(), took: since.elapsed() });
         if self.trace.is_on() {
-            self.trace.line(&format!("= {} -> {verdict:?}", export.word()), Some(since.elapsed()));
+            let shown = format!("= {} -> {verdict:?}", export.word());
+            self.trace.line(&shown, Some(since.elapsed()), self.broker.log);
         }
         verdict
     }

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::ocf::outcome::one_line;
+use crate::report::Log;
+use crate::sys::trusted;
 
 /// Bytes of one line.
 const LINE_BYTES: usize = 4096;
@@ -29,12 +31,12 @@ impl Trace {
         self.file.is_some()
     }
 
-    /// Writes a line about something that took `took`.
-    pub fn line(&mut self, text: &str, took: Option<Duration>) {
+    /// Writes a line about something that took `took`, without what `log` hides.
+    pub fn line(&mut self, text: &str, took: Option<Duration>, log: &Log) {
         let Some(file) = &mut self.file else { return };
         let at = self.start.elapsed().as_secs_f64() * 1000.0;
         let took = took.map(|t| format!("  ({:.2} ms)", t.as_secs_f64() * 1000.0)).unwrap_or_default();
-        let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(&readable(text), LINE_BYTES));
+        let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(&log.masked(&readable(text)), LINE_BYTES));
     }
 }
 
@@ -47,13 +49,11 @@ pub(super) fn open(path: &Path) -> Option<File> {
     if path == Path::new("/dev/stderr") {
         return crate::sys::fd::duplicate(2).ok().map(File::from);
     }
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    // A terminal or a pipe has no link in its last step that somebody could have put there.
     if !path.starts_with("/dev") && !path.starts_with("/proc") {
-        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
+        return trusted::open_for_appending(path, 0o600).ok();
     }
-    options.open(path).ok()
+    // A terminal or a pipe has no link in its last step that somebody could have put there.
+    OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()
 }
 
 /// Shows lists of bytes as text, as a person would write them.

@@ -135,8 +135,9 @@ impl Permit {
     fn open(&self, name: &str, flags: OFlag, more: ResolveFlag) -> Answer<Option<OwnedFd>> {
         let Some(root) = &self.root else { return Ok(None) };
         let name = if name.is_empty() { "." } else { name };
-        let resolve =
+        let beneath =
             ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV | more;
+        let resolve = crate::guard!("I17", beneath, ResolveFlag::empty());
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
         for _ in 0..DISTURBED {
             match openat2(root, name, how) {

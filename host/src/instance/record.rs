@@ -14,7 +14,8 @@ use crate::ocf::description::AgentName;
 use crate::sealed;
 use crate::sys::process::ProcessId;
 
-/// First bytes of a record, with the version of its format.
+/// First bytes of a record, with the version of its format. Whoever changes what is behind it counts it up, and goes on
+/// reading the format before: an upgrade meets records of what runs. tests/golden/record holds one of each format.
 const MAGIC: [u8; 4] = *b"OWR1";
 /// Where an instance is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +136,7 @@ pub(super) fn read(path: &Path, evidence_was_lost: impl Fn() -> bool) -> Found {
         true => Found::Unknown("records of this boot were lost".to_owned()),
         false => Found::None,
     };
-    match sealed::load::<Record>(path, MAGIC) {
+    match sealed::load::<Record>(path, crate::guard!("I24", MAGIC, *b"OWR2")) {
         Ok(record) if record.boot == super::boot_identity() => Found::Record(Box::new(record)),
         Ok(_) => Found::None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => lost(),

@@ -283,6 +283,9 @@ fn replace_link(link: &Path, to: &Path) -> Result<()> {
     let new = PathBuf::from(new);
     let _ = fs::remove_file(&new);
     symlink(to, &new).with_context(|| new.display().to_string())?;
+    crate::guard!("I12", {}, {
+        let _ = fs::remove_file(link);
+    });
     fs::rename(&new, link).with_context(|| link.display().to_string())
 }
 

@@ -1,11 +1,12 @@
 //! Files that only root can have written: the whole way to them belongs to root and nobody else may change it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
 /// The overflow user: in a namespace of one user, all that belongs to others, root included.
@@ -31,7 +32,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// See [`open`].
 pub fn open_program(path: &Path) -> io::Result<OwnedFd> {
-    let real = path.canonicalize()?;
+    let real = resolve(path)?;
     let fd = walk(&real, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
     let mode = fstat(&fd)?.st_mode;
     let kind = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
@@ -79,6 +80,66 @@ pub fn open_directory(path: &Path, for_change: bool) -> io::Result<OwnedFd> {
         }
     }
     Ok(fd)
+}
+
+/// Opens a file to append to it, which is made if it is not there. Links lead to its directory only as [`resolve`] says,
+/// and none is the file.
+///
+/// # Errors
+/// What the kernel says; [`io::ErrorKind::PermissionDenied`] with a sentence for a link that others could have made.
+pub fn open_for_appending(path: &Path, mode: u32) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .mode(Mode::from_bits_truncate(mode))
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let opened = match (openat2(AT_FDCWD, path, how), path.parent(), path.file_name()) {
+        (Err(nix::Error::ELOOP), Some(above), Some(name)) => openat2(AT_FDCWD, &resolve(above)?.join(name), how),
+        (opened, ..) => opened,
+    };
+    Ok(File::from(opened?))
+}
+
+/// Links that are followed on one way, as the kernel does it.
+const LINKS: usize = 40;
+
+/// Returns the way to what is there without symbolic links. They are followed out of directories in which root alone
+/// could have made them: others would lead a name of root's to whatever they like.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] if it is not there; [`io::ErrorKind::PermissionDenied`] with a sentence for a link that
+/// others could have made.
+pub fn resolve(path: &Path) -> io::Result<PathBuf> {
+    if !path.is_absolute() {
+        return Err(unsafe_at(path, "is not absolute"));
+    }
+    let reversed =
+        |path: &Path| -> Vec<OsString> { path.components().rev().map(|name| name.as_os_str().to_owned()).collect() };
+    let mut left = reversed(path);
+    let mut links = 0;
+    let mut so_far = PathBuf::new();
+    while let Some(name) = left.pop() {
+        if name == ".." {
+            so_far.pop();
+            continue;
+        }
+        let next = so_far.join(&name);
+        if facts(&next)?.st_mode & 0o170_000 != 0o120_000 {
+            so_far = next;
+            continue;
+        }
+        let is_roots = judge(&so_far, &facts(&so_far)?).is_ok();
+        if !crate::guard!("I19", is_roots, true) {
+            return Err(unsafe_at(&next, "is a link that others could make"));
+        }
+        links += 1;
+        if links > LINKS {
+            return Err(nix::Error::ELOOP.into());
+        }
+        // One that begins with `/` replaces what was walked so far.
+        left.extend(reversed(&next.read_link()?));
+    }
+    Ok(so_far)
 }
 
 /// Whether whoever executes what is open here gains rights by it.

@@ -198,11 +198,11 @@ fn executable(program: &Program, label: &str, path: &str) -> Result<(OwnedFd, Ve
         _ => format!("program {label}: {path}: {error}"),
     };
     let open = |path: &str| trusted::open_program(Path::new(path)).map_err(|error| failed(path, &error));
-    let real = |path: &str| Path::new(path).canonicalize().ok();
+    let real = |path: &str| trusted::resolve(Path::new(path)).ok();
     let Some(interpreter) = program.interpreter.first() else {
         return Ok((open(path)?, vec![path.to_owned()], real(path).into_iter().collect()));
     };
-    let script = Path::new(path).canonicalize().and_then(|real| trusted::open(&real).map(|_| real));
+    let script = trusted::resolve(Path::new(path)).and_then(|real| trusted::open(&real).map(|_| real));
     let script = script.map_err(|error| failed(path, &error))?;
     let mut argv = program.interpreter.clone();
     argv.push(script.to_string_lossy().into_owned());

@@ -21,6 +21,7 @@ use super::confinement::{Confinement, Limits, Namespace, Network};
 use super::landlock::{Domain, Outside};
 use super::layers;
 use super::seccomp::Filter;
+use crate::guard;
 use crate::sys::user::User;
 use crate::sys::{capability, exec, fd, fork, mount, user};
 
@@ -110,9 +111,9 @@ fn steps(plan: &Plan) -> Result<std::convert::Infallible, String> {
     let _ = nix::unistd::setsid();
     // 2. Descriptors: 0, 1, 2, and nothing else is left at exec.
     for (number, from) in (0..).zip(&plan.standard) {
-        fd::place(from, number).map_err(failed("standard descriptors"))?;
+        guard!("I15", { fd::place(from, number).map_err(failed("standard descriptors"))? });
     }
-    fd::close_at_exec_from(3).map_err(failed("descriptors"))?;
+    guard!("I16", { fd::close_at_exec_from(3).map_err(failed("descriptors"))? });
     // 3. Signals, mask, working directory, and what it may use: as for a program that init starts.
     fork::reset_signals();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
