@@ -223,6 +223,8 @@ impl Soak<'_> {
         }
         if !status.failures.is_empty() {
             self.cluster.ask(&["crm_resource", "--cleanup"]);
+            // What is cleaned up is looked for again, and nowhere meanwhile.
+            self.until_well("a cleanup", WELL_WITHIN);
         }
         Ok(())
     }
