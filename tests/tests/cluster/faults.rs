@@ -114,22 +114,6 @@ fn a_full_file_system_neither_fails_what_runs_nor_its_stop() {
 }
 
 #[test]
-fn a_lost_record_is_no_stop_and_ends_in_fencing() {
-    let Some(cluster) = pool::take() else { return };
-    cluster.add(&[server("web").xml()], &[]);
-    for lost in ["/run/ocf-wasm/ocf-wasm/sample-tcp-server/web/record", "/run/ocf-wasm"] {
-        let before = cluster.fencings().len();
-        let name = started(&cluster, "web");
-        cluster.named(&name).must(&["rm", "-r", lost]);
-        let other = started_off(&cluster, "web", &name);
-        // The daemon ran on, and nobody could know.
-        assert_eq!(fenced(&cluster, before), [name], "{lost}");
-        cluster.await_all(LONG).unwrap();
-        assert_eq!(nodes_with(&cluster, GREETER), [other].into(), "{lost}");
-    }
-}
-
-#[test]
 fn a_dead_leftover_on_another_node_does_not_touch_the_healthy_copy() {
     let Some(cluster) = pool::take() else { return };
     let before = cluster.fencings().len();

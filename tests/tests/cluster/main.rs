@@ -8,12 +8,13 @@
 mod clones;
 mod failing;
 mod failover;
+mod failures;
 mod faults;
 mod guide;
 mod harness;
-mod lost;
 mod operator;
 mod pool;
+mod rows;
 
 use std::collections::BTreeSet;
 use std::fs;
