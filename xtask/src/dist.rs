@@ -1,4 +1,5 @@
-//! `dist`: three binaries built apart, so that the one that Pacemaker runs links no compiler and no argument parser.
+//! `dist`: four binaries built apart, so that the one that Pacemaker runs links no compiler, no argument parser and no
+//! cryptography for connections.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +25,12 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     // machine. The one C file of the engine calls no library, so that any compiler for this machine will do.
     let compiler = format!("CC_{}", triple.replace('-', "_"));
     let compiler = (&compiler, std::env::var_os(&compiler).unwrap_or_else(|| "cc".into()));
-    must(cargo(&small).args(["ocf-wasm", "--bin", "ocf-wasm-agent"]).env(compiler.0, compiler.1))?;
+    must(cargo(&small).args(["ocf-wasm", "--bin", "ocf-wasm-agent"]).env(compiler.0, &compiler.1))?;
+    // Nor do those of ring, unless the compiler puts in calls of its own library's checks.
+    let flags = format!("CFLAGS_{}", triple.replace('-', "_"));
+    let flags = (&flags, std::env::var_os(&flags).unwrap_or_else(|| "-U_FORTIFY_SOURCE".into()));
+    let tls = ["ocf-wasm-tls", "--bin", "ocf-wasm-tls"];
+    must(cargo(&small).args(tls).env(compiler.0, compiler.1).env(flags.0, flags.1))?;
     must(cargo(&small).args(["greeter", "--bin", "greeter"]))?;
     must(&mut cargo(&["build", "--profile", "tool", "--package", "ocf-wasm-compile"]))?;
     must(&mut cargo(&[
@@ -45,6 +51,7 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     let libexec = dist.join("usr/libexec/ocf-wasm");
     copy(&tool.join("ocf-wasm"), &dist.join("usr/bin/ocf-wasm"), 0o755)?;
     copy(&small.join("ocf-wasm-agent"), &libexec.join("ocf-wasm-agent"), 0o755)?;
+    copy(&small.join("ocf-wasm-tls"), &libexec.join("ocf-wasm-tls"), 0o755)?;
     copy(&tool.join("ocf-wasm-compile"), &libexec.join("ocf-wasm-compile"), 0o755)?;
     copy(&small.join("greeter"), &libexec.join("examples/greeter"), 0o755)?;
     copy(&root().join("plugins/web-service/page.sh"), &libexec.join("examples/page"), 0o755)?;

@@ -43,9 +43,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let engine = ["--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"];
     let packages = ["ocf-agent", "ocf-agent-macros", "greeter", "xtask", "ocf-wasm-fuzz"].iter().chain(&dist::PLUGINS);
     let sdk: Vec<&str> = packages.flat_map(|package| ["--package", package]).collect();
-    let groups: [(&str, Vec<&str>); 4] = [
+    let groups: [(&str, Vec<&str>); 5] = [
         ("the host, natively", vec!["--package", "ocf-wasm", "--features", "tool", "--lib"]),
         ("engine and compiler", [&engine[..], &["--package", "ocf-wasm-compile"]].concat()),
+        ("TLS", vec!["--package", "ocf-wasm-tls"]),
         ("the SDK with its examples, the plugins natively", sdk),
         ("what is shipped, from outside", vec!["--package", "ocf-wasm-tests"]),
     ];

@@ -1,11 +1,14 @@
 //! `endpoint` and the broker's half of its `http`: counted, kept apart, and nothing understood.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Broker;
 use crate::capability::endpoint as endpoints;
 use crate::seam::endpoint::{self, HttpRequest, HttpResponse, Reach};
 use crate::seam::{Answer, Error, Piece, Sent, Slot, Web, unanswered};
+use crate::store;
+use crate::sys::user;
 
 /// From one datagram to the next: nobody has agreed to receive them.
 const BETWEEN_DATAGRAMS: Duration = Duration::from_millis(100);
@@ -39,6 +42,17 @@ impl Broker<'_> {
         self.asked.last_datagram = Some(Instant::now());
         Ok(())
     }
+}
+
+/// The process that understands TLS, and whom it becomes.
+#[cold]
+#[inline(never)]
+fn tls_helper() -> Result<endpoints::Helper, String> {
+    let identity = match user::is_alone() {
+        true => None,
+        false => Some(user::account(store::USER).ok_or_else(|| format!("there is no user {}", store::USER))?),
+    };
+    endpoints::Helper::open(&Path::new(store::LIBEXEC).join("ocf-wasm-tls"), identity)
 }
 
 /// Cold, as `path` is: what most actions do not ask for is kept off the pages that they touch.
@@ -91,7 +105,7 @@ impl Web for Broker<'_> {
         if changes {
             self.leave_the_tracks()?;
         }
-        match permit.send(&request)? {
+        match permit.send(&request, tls_helper)? {
             Ok(exchange) => {
                 self.asked.web = Some(exchange);
                 Ok(Sent::Waiting)

@@ -3,11 +3,14 @@
 //! Never resolves names, never follows anything: the address is a number, and a UNIX socket an open descriptor, before
 //! anything is connected. What must never enter here: the meaning of what a peer sent; the runner parses it.
 
+mod authority;
 mod http;
 mod line;
 mod listening;
+mod tls;
 
 pub use http::{Exchange, only_looks};
+pub use tls::Helper;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -93,6 +96,12 @@ pub fn permit(
     };
     let own = Instant::now() + Duration::from_millis(endpoint.timeout_ms);
     Ok(Permit { label: label.to_owned(), target, until: own.min(deadline), by_action: deadline < own })
+}
+
+/// What a binding names and this node lacks, as far as nothing has to be known of an instance.
+pub fn lacking(endpoint: &Endpoint, label: &str) -> Option<String> {
+    let Place::Http(Http { ca: Some(ca), .. }) = &endpoint.place else { return None };
+    authority::read(ca).err().map(|why| format!("endpoint {label}: ca {why}"))
 }
 
 impl Permit {

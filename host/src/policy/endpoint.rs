@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::key;
+use super::kind;
 use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
 use super::template::{self, Template};
@@ -12,7 +14,7 @@ use super::url::{self, Host, Url};
 /// Methods that a policy can grant.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 /// Headers that a plugin may send where the policy says nothing: they change nothing but the answer's form.
-const HEADERS: [&str; 3] = ["accept", "content-type", "user-agent"];
+pub(super) const HEADERS: [&str; 3] = ["accept", "content-type", "user-agent"];
 /// Headers that are the host's, because they say where a request goes and where it ends.
 const OWN: [&str; 11] = [
     "connection",
@@ -64,6 +66,8 @@ pub enum Place {
 pub struct Http {
     /// The address, as text that [`Url`] reads.
     pub url: Template,
+    /// The file of the authorities whose certificates count, where it may be asked in TLS.
+    pub ca: Option<PathBuf>,
     /// Addresses by name, tried in this order.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     /// Methods that may be used.
@@ -111,7 +115,7 @@ pub(super) fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
     places.extend(at.optional("unix", unix)?);
     places.extend(at.optional("http", |value| http(at, value).map(Place::Http))?);
     if !at.has("http") {
-        at.refuse(&["names", "method", "headers"], Mistake::HttpOnly)?;
+        at.refuse(&["ca", "names", "method", "headers"], Mistake::HttpOnly)?;
     }
     let timeout_ms = at.optional("timeout", super::duration)?.unwrap_or(TIMEOUT_MS);
     match (places.pop(), places.is_empty()) {
@@ -152,6 +156,12 @@ fn http(at: &Reader<'_, '_>, value: &Value<'_, '_>) -> Read<Http> {
             return Err(value.wrong(&Mistake::Unnamed(name.clone())));
         }
     }
+    let ca = at.optional("ca", kind::absolute)?;
+    match (&ca, url.may_be_secured()) {
+        (None, true) => return Err(value.wrong(&Mistake::NoCa)),
+        (Some(_), false) => at.refuse(&["ca"], |_| Mistake::CaElsewhere)?,
+        _ => {}
+    }
     let method = |value: &Value<'_, '_>| match METHODS.iter().find(|known| value.string().is_ok_and(|m| m == **known)) {
         Some(known) => Ok((*known).to_owned()),
         None => Err(value.wrong(&Mistake::Method)),
@@ -161,6 +171,7 @@ fn http(at: &Reader<'_, '_>, value: &Value<'_, '_>) -> Read<Http> {
     let words = |known: &[&str]| known.iter().map(|word| (*word).to_owned()).collect();
     Ok(Http {
         url,
+        ca,
         names,
         methods: methods.unwrap_or_else(|| words(&METHODS[..2])),
         headers: headers.unwrap_or_else(|| words(&HEADERS)),

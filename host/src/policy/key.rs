@@ -178,8 +178,10 @@ tables! {
             "A UDP port. A datagram has at most 512 bytes, and the next one goes 100 ms later at the earliest.";
         "unix" "another place" "a table with `path`, and `owner` if it is not root" "unix = { path = \"/run/nginx/status.sock\", owner = \"www-data\" }"
             "A UNIX stream socket.";
-        "http" "another place" "a web address that begins with http://, or a parameter or slot with `url`" "http = \"http://127.0.0.1:8080/health\""
+        "http" "another place" "a web address that begins with http:// or https://, or a parameter or slot with `url`" "http = \"http://127.0.0.1:8080/health\""
             "A web address, and all that is below it. No redirection and no proxy is followed.";
+        "ca" "no https" "an absolute path without `..` and wildcards" "ca = \"/etc/ssl/certs/ca-certificates.crt\""
+            "For https, where it must be there: a file of certificates in PEM, that of the system or one of your own. The server's certificate must be issued by one of these authorities, for the host that stands in the web address, and be valid today. The file and every directory above it must be root's and not writable by others, and no symbolic link may lead there.";
         "names" "no name" "a table of hosts' names, each with a list of at most 16 IP addresses" "names = { \"www.example\" = [\"10.1.0.7\", \"10.1.0.8\"] }"
             "What the names in the web address stand for: nobody looks them up. The first address that takes the connection is asked. For `http`.";
         "method" "GET and HEAD" "a list of GET, HEAD, POST, PUT, DELETE" "method = [\"GET\", \"POST\"]"
@@ -272,10 +274,12 @@ tables! {
             "Networks, one of which the address must be in.";
     }
     URL "url" "Which web addresses." {
+        "scheme" "[\"http\"]" "a list of \"http\" and \"https\"" "http = { param = \"p\", url = { scheme = [\"https\"], host = [\"127.0.0.1\"], port = [443] } }"
+            "How it may begin. What is asked by https needs `ca`.";
         "host" "required" "a list of IP addresses, networks and names; what a name stands for is said in `names`" "http = { param = \"p\", url = { host = [\"127.0.0.1\", \"10.1.0.0/16\"], port = [80] } }"
             "Hosts, one of which it must have.";
         "port" "required" "a list of numbers from 1 to 65535" "http = { param = \"p\", url = { host = [\"127.0.0.1\"], port = [80, 8080] } }"
-            "Ports, one of which it must have; 80 is the one of an address that says none.";
+            "Ports, one of which it must have; 80 is the one of an address that says none, and 443 by https.";
         "path" "any" "a path without a query" "http = { param = \"p\", url = { host = [\"127.0.0.1\"], port = [80], path = \"/health\" } }"
             "What its path must be, or be below.";
     }

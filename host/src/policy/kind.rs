@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::key::{self, Table};
 use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
-use super::url::{Host, Url, check_target, is_name};
+use super::url::{Host, Scheme, Url, check_target, is_name};
 
 /// Bytes of a value of type `text`, where the policy sets no other limit.
 const TEXT_BYTES: usize = 4096;
@@ -57,6 +57,7 @@ pub(super) struct Place {
 /// Which web addresses.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct UrlRule {
+    pub(super) schemes: Vec<Scheme>,
     pub(super) networks: Vec<Network>,
     pub(super) names: Vec<String>,
     ports: Vec<u16>,
@@ -153,6 +154,9 @@ impl Place {
 impl UrlRule {
     fn check(&self, value: &str) -> Result<(), String> {
         let url = Url::parse(value).map_err(str::to_owned)?;
+        if !self.schemes.contains(&url.scheme) {
+            return Err(format!("is {}, which the policy does not list", url.scheme.word()));
+        }
         let is_host_granted = match &url.host {
             Host::Address(address) => !self.networks.is_empty() && is_granted(*address, &self.networks),
             Host::Name(name) => self.names.contains(name),
@@ -185,6 +189,12 @@ impl Network {
     /// Whether it holds all addresses of its kind.
     pub(super) fn is_all(&self) -> bool {
         self.prefix == 0
+    }
+
+    /// Whether it holds nothing but this node's own addresses.
+    pub(super) fn is_loopback(&self) -> bool {
+        let least = if self.address.is_ipv4() { 8 } else { 128 };
+        self.prefix >= least && self.address.is_loopback()
     }
 
     /// Whether it is this one address.
@@ -290,7 +300,9 @@ fn length(value: &Value<'_, '_>, keys: &'static Table, default: usize) -> Read<u
 #[inline(never)]
 fn url_rule(value: &Value<'_, '_>) -> Read<Kind> {
     value.table(&key::URL, |at| {
-        let mut rule = UrlRule { networks: Vec::new(), names: Vec::new(), ports: Vec::new(), path: None };
+        let schemes = at.optional("scheme", |v| v.some(&Mistake::NoScheme)?.iter().map(scheme).collect())?;
+        let schemes = schemes.unwrap_or_else(|| vec![Scheme::Http]);
+        let mut rule = UrlRule { schemes, networks: Vec::new(), names: Vec::new(), ports: Vec::new(), path: None };
         at.required("host", |v| {
             for host in v.some(&Mistake::NoHost)? {
                 let text = host.string()?;
@@ -312,6 +324,12 @@ fn url_rule(value: &Value<'_, '_>) -> Read<Kind> {
         })?;
         Ok(Kind::Url(rule))
     })
+}
+
+fn scheme(value: &Value<'_, '_>) -> Read<Scheme> {
+    let word = value.string()?;
+    let known = Scheme::ALL.into_iter().find(|scheme| scheme.word() == word);
+    known.ok_or_else(|| value.wrong(&Mistake::Scheme(word.to_owned())))
 }
 
 fn place(value: &Value<'_, '_>) -> Read<Place> {

@@ -180,6 +180,14 @@ mistakes! {
     Places "exactly one of `tcp`, `udp`, `unix` and `http` says where somebody listens"
     /// A key of web addresses.
     HttpOnly(key: &'static str) "`{key}` is for `http`"
+    /// A certificate that would be checked against nothing.
+    NoCa "https needs `ca`: the file of the authorities by whom the server's certificate must be issued"
+    /// Authorities where no certificate is shown.
+    CaElsewhere "`ca` is for a web address that may begin with https://"
+    /// Another word for a scheme.
+    Scheme(word: String) "`{word}` is no scheme: \"http\" or \"https\""
+    /// No scheme.
+    NoScheme "no scheme: nobody could ever be asked"
     /// A name that stands for no address.
     Unnamed(name: String) "nobody looks up {name}: say `names = {{ \"{name}\" = [\"ADDRESS\"] }}`"
     /// A method that is not known.

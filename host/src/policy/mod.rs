@@ -26,7 +26,7 @@ pub(crate) use nearest::nearest;
 pub use path::{Access, PathGrant, refused as refused_directory};
 #[cfg(feature = "tool")]
 pub(crate) use reader::is_label;
-pub use url::{Host, Url};
+pub use url::{Host, Scheme, Url};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use super::key;
 use super::kind::{KINDS, Kind, absolute, address_of, is_plain_path, kind};
 use super::mistake::Mistake;
 use super::reader::{Read, Value};
-use super::url::Url;
+use super::url::{Scheme, Url};
 use crate::ocf::Parameters;
 use crate::ocf::description::is_secret;
 use crate::ocf::request::Guest;
@@ -92,6 +92,15 @@ impl Template {
         match &self.source {
             Source::Literal(text) => Some(text),
             Source::Open(..) => None,
+        }
+    }
+
+    /// Whether it may be a web address that is asked in TLS.
+    pub(super) fn may_be_secured(&self) -> bool {
+        match &self.source {
+            Source::Literal(text) => Url::parse(text).is_ok_and(|url| url.scheme == Scheme::Https),
+            Source::Open(_, Kind::Url(rule)) => rule.schemes.contains(&Scheme::Https),
+            Source::Open(..) => false,
         }
     }
 

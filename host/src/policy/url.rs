@@ -8,12 +8,44 @@ const URL_BYTES: usize = 2048;
 /// A web address without secrets in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
+    /// How it is asked.
+    pub scheme: Scheme,
     /// Who is meant.
     pub host: Host,
-    /// The port; 80 if none is written.
+    /// The port; that of the scheme if none is written.
     pub port: u16,
     /// Path and query, beginning with `/`.
     pub target: String,
+}
+
+/// How an address is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// In TLS, of a server that shows a certificate.
+    Https,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Http, Self::Https];
+
+    /// Returns its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port of an address that names none.
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
 }
 
 /// Who is meant.
@@ -26,15 +58,16 @@ pub enum Host {
 }
 
 impl Url {
-    /// Reads `http://HOST[:PORT][/PATH][?QUERY]`.
+    /// Reads `http://HOST[:PORT][/PATH][?QUERY]`, or the same with `https`.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.starts_with("https://") {
-            return Err("is https, which is not offered: bind http, or a program that checks certificates");
-        }
-        let rest = text.strip_prefix("http://").ok_or("does not begin with http://")?;
+        let known = Scheme::ALL.into_iter().find_map(|scheme| {
+            let rest = text.strip_prefix(scheme.word())?.strip_prefix("://")?;
+            Some((scheme, rest))
+        });
+        let (scheme, rest) = known.ok_or("does not begin with http:// or https://")?;
         if text.len() > URL_BYTES {
             return Err("is longer than 2048 bytes");
         }
@@ -58,7 +91,7 @@ impl Url {
             }
         };
         let port = match port.strip_prefix(':') {
-            None if port.is_empty() => 80,
+            None if port.is_empty() => scheme.port(),
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0') => {
                 digits.parse().map_err(|_| "has no port from 1 to 65535")?
             }
@@ -66,7 +99,7 @@ impl Url {
         };
         check_target(target)?;
         let slash = if target.starts_with('/') { "" } else { "/" };
-        Ok(Self { host, port, target: format!("{slash}{target}") })
+        Ok(Self { scheme, host, port, target: format!("{slash}{target}") })
     }
 
     /// Returns what stands in the header `host`.
@@ -76,7 +109,15 @@ impl Url {
             Host::Address(IpAddr::V4(address)) => address.to_string(),
             Host::Name(name) => name.clone(),
         };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == self.scheme.port() { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Returns whom a certificate must be for: the host, as it is written.
+    pub fn server(&self) -> String {
+        match &self.host {
+            Host::Address(address) => address.to_string(),
+            Host::Name(name) => name.clone(),
+        }
     }
 
     /// Returns the target that follows this address by `more`: empty, or beginning with `/` or `?`.
@@ -165,6 +206,10 @@ mod tests {
         assert_eq!((url("http://[::1]").authority().as_str(), url("http://[::1]").port), ("[::1]", 80));
         assert_eq!(url("http://www.example:80?x").target, "/?x");
         assert_eq!(url("http://www.example").host, Host::Name("www.example".into()));
+        let secured = url("https://[::1]/health");
+        assert_eq!((secured.scheme, secured.port, secured.server().as_str()), (Scheme::Https, 443, "::1"));
+        assert_eq!((secured.authority().as_str(), url("https://a:80/").authority().as_str()), ("[::1]", "a:80"));
+        assert_eq!(url("http://a:443/").authority(), "a:443");
         assert_eq!(url("http://[::ffff:10.0.0.1]/").host, Host::Address("10.0.0.1".parse().unwrap()));
     }
 
@@ -174,6 +219,12 @@ mod tests {
             "",
             "http:/127.0.0.1/",
             "HTTP://127.0.0.1/",
+            "HTTPS://127.0.0.1/",
+            "https:127.0.0.1",
+            "httpss://127.0.0.1/",
+            "https://user@127.0.0.1/",
+            "https://0x7f.1/",
+            "https://127.0.0.1:0443/",
             "ftp://127.0.0.1/",
             "//127.0.0.1/",
             "http://",
@@ -223,7 +274,6 @@ mod tests {
         ] {
             assert!(Url::parse(text).is_err(), "{text:?}");
         }
-        assert!(Url::parse("https://127.0.0.1/").unwrap_err().contains("is https, which"));
         assert!(Url::parse(&format!("http://a/{}", "x".repeat(2048))).is_err());
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is forked by the broker before any engine exists, becomes a user that owns nothing ([`crate::sandbox::runner`]),
 //! maps the native code that the broker has verified, and then calls the exports it is told to. What must never enter
-//! here: files, programs, sockets other than the seam, policy, OCF exit codes.
+//! here: files, programs, sockets other than the seam, TLS, policy, OCF exit codes.
 
 mod baseline;
 mod code;

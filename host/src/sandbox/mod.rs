@@ -10,3 +10,4 @@ pub mod landlock;
 pub mod layers;
 pub mod runner;
 pub mod seccomp;
+pub mod tls;

@@ -1,8 +1,12 @@
 //! One request to a web server: written here, where the policy is, and answered in bytes that the runner understands.
+//!
+//! A request that is to be encrypted is given to a process of its own, which says what is to be sent and what was said; see
+//! [`tls`](super::tls).
 
 use super::line::Line;
-use super::{EXCHANGE_BYTES, Permit, Target};
-use crate::policy::Http;
+use super::tls::{Helper, Tls, Word};
+use super::{EXCHANGE_BYTES, Permit, Target, authority};
+use crate::policy::{Http, Scheme};
 use crate::seam::endpoint::{HttpRequest, Reach};
 use crate::seam::{Answer, Error, Piece};
 
@@ -13,12 +17,18 @@ const VALUE_BYTES: usize = 1024;
 const PIECE_BYTES: usize = 16 * 1024;
 /// Bytes that one answer may have on its way: a head of 16 KiB, a body of 64 KiB, and as much again for its packing.
 const ANSWER_BYTES: usize = 160 * 1024;
+/// Bytes that go each way over an encrypted connection: an answer, or a request with its headers and its body, and what
+/// TLS has around it, certificates above all.
+const CARRIED_BYTES: usize = 256 * 1024;
 
 /// A request that was sent and is being answered.
 #[derive(Debug)]
 pub struct Exchange {
     line: Line,
     permit: Permit,
+    /// Who understands what comes, where it is encrypted.
+    tls: Option<Tls>,
+    sent: usize,
     received: usize,
 }
 
@@ -28,21 +38,49 @@ pub fn only_looks(method: &str) -> bool {
 }
 
 impl Permit {
-    /// Checks a request, connects and sends it.
+    /// Checks a request, connects and sends it; one that is to be encrypted as soon as it is seen who is there. `helper` is
+    /// asked for if that is so.
     ///
     /// # Errors
     /// `denied` if the label is no web address, or the method or a header is not granted; `invalid` for what cannot be
-    /// sent; `timed-out` at the deadline of the action.
-    pub fn send(self, request: &HttpRequest) -> Answer<Result<Exchange, Reach>> {
+    /// sent; `unavailable` if the file of authorities cannot be used; `timed-out` at the deadline of the action.
+    pub fn send(
+        self,
+        request: &HttpRequest,
+        helper: impl FnOnce() -> Result<Helper, String>,
+    ) -> Answer<Result<Exchange, Reach>> {
         let bytes = self.written(request)?;
+        let authorities = self.authorities()?;
         let mut line = match self.open()? {
             Ok(line) => line,
             Err(reach) => return self.in_time(reach).map(Err),
         };
+        if let Some((server, authorities)) = authorities {
+            let begun = helper().and_then(|helper| Tls::begin(helper, server, authorities, bytes, self.until));
+            let tls = begun.map_err(|why| Error::Unavailable(format!("endpoint {}: TLS: {why}", self.label)))?;
+            return Ok(Ok(Exchange { line, permit: self, tls: Some(tls), sent: 0, received: 0 }));
+        }
         match line.send(&bytes) {
             // Who answers before the whole request was sent, and closes, has answered all the same.
-            Ok(()) | Err(Reach::Silent) => Ok(Ok(Exchange { line, permit: self, received: 0 })),
+            Ok(()) | Err(Reach::Silent) => Ok(Ok(Exchange { line, permit: self, tls: None, sent: 0, received: 0 })),
             Err(reach) => self.in_time(reach).map(Err),
+        }
+    }
+
+    /// Whom a certificate must be for and who may have issued it; none for what is asked in the clear.
+    fn authorities(&self) -> Answer<Option<(String, Vec<u8>)>> {
+        let Target::Web(web) = &self.target else { return Ok(None) };
+        let (url, _, granted) = &**web;
+        if url.scheme == Scheme::Http {
+            return Ok(None);
+        }
+        // A policy that grants https has it.
+        let Some(ca) = &granted.ca else {
+            return Err(Error::Denied(format!("endpoint {}: granted without `ca`", self.label)));
+        };
+        match authority::read(ca) {
+            Ok(certificates) => Ok(Some((url.server(), certificates))),
+            Err(why) => Err(Error::Unavailable(format!("endpoint {}: ca {why}", self.label))),
         }
     }
 
@@ -101,9 +139,47 @@ impl Exchange {
     /// Receives what comes next.
     ///
     /// # Errors
-    /// `timed-out` at the deadline of the action.
+    /// `timed-out` at the deadline of the action; `other`, with a sentence, if who is there is not who was meant.
     pub fn receive(&mut self) -> Answer<Piece> {
-        let mut bytes = vec![0; PIECE_BYTES.min(ANSWER_BYTES - self.received)];
+        let Some(mut tls) = self.tls.take() else { return self.receive_from_line(ANSWER_BYTES) };
+        loop {
+            match tls.next(self.permit.until) {
+                Word::Send(bytes) => {
+                    self.sent = self.sent.saturating_add(bytes.len());
+                    if self.sent > CARRIED_BYTES {
+                        return self.nobody("it makes TLS send without end");
+                    }
+                    // What came before it was closed is to be read.
+                    if let Err(reach @ (Reach::Refused | Reach::Unreachable)) = self.line.send(&bytes) {
+                        return Ok(Piece { bytes: Vec::new(), end: Some(self.permit.in_time(reach)?) });
+                    }
+                }
+                Word::Said(bytes) => {
+                    self.tls = Some(tls);
+                    return Ok(Piece { bytes, end: None });
+                }
+                Word::More => {
+                    let piece = self.receive_from_line(CARRIED_BYTES)?;
+                    if let Some(end) = piece.end {
+                        // Only the server itself can say that this was all; anybody on the way can cut the connection.
+                        let end = if end == Reach::Open { Reach::Silent } else { end };
+                        return Ok(Piece { bytes: Vec::new(), end: Some(end) });
+                    }
+                    tls.give(piece.bytes, self.permit.until);
+                }
+                Word::Ended => return Ok(Piece { bytes: Vec::new(), end: Some(Reach::Open) }),
+                Word::Refused(why) => return self.nobody(&why),
+                Word::Late => return Ok(Piece { bytes: Vec::new(), end: Some(self.permit.in_time(Reach::Silent)?) }),
+            }
+        }
+    }
+
+    fn nobody(&self, why: &str) -> Answer<Piece> {
+        Err(Error::Other(format!("endpoint {}: {why}", self.permit.label)))
+    }
+
+    fn receive_from_line(&mut self, most: usize) -> Answer<Piece> {
+        let mut bytes = vec![0; PIECE_BYTES.min(most - self.received)];
         if bytes.is_empty() {
             return Ok(Piece { bytes, end: Some(Reach::Silent) });
         }
@@ -171,7 +247,7 @@ names = { \"www.example\" = [\"10.1.2.3\", \"::1\"] }";
             ("http://127.0.0.1/healthy", "not below /health"),
             ("http://127.0.0.1/health/../admin", "`.` or `..`"),
             ("http://user@127.0.0.1/health", "a user"),
-            ("https://127.0.0.1/health", "is https, which"),
+            ("https://127.0.0.1/health", "is https, which the policy does not list"),
             ("http://0177.0.0.1/health", "no address or name"),
             ("", "does not begin with http://"),
         ] {
@@ -251,6 +327,6 @@ names = { \"www.example\" = [\"10.1.2.3\", \"::1\"] }";
         let exchange = ask(FIXED, "").unwrap().exchange(b"x", &crate::seam::endpoint::Until::Closed);
         assert!(matches!(exchange, Err(Error::Denied(_))));
         let tcp = ask("tcp = { host = \"127.0.0.1\", port = 1 }", "").unwrap();
-        assert!(matches!(tcp.send(&request("GET", "")), Err(Error::Denied(_))));
+        assert!(matches!(tcp.send(&request("GET", ""), || Err(String::new())), Err(Error::Denied(_))));
     }
 }

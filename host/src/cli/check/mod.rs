@@ -11,8 +11,8 @@ use anyhow::Result;
 
 use self::fit::Misfit;
 use super::Format;
-use crate::capability::path;
 use crate::capability::program::{self, tree};
+use crate::capability::{endpoint, path};
 use crate::ocf::description::{AgentName, Profile};
 use crate::policy::{
     self, Diagnostic, Policy, Refused,
@@ -214,7 +214,9 @@ pub(super) fn lacking(policy: &Policy) -> Vec<String> {
             false => what,
         })
     });
-    programs.chain(policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label))).collect()
+    let paths = policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label));
+    let endpoints = policy.endpoints.iter().filter_map(|(label, endpoint)| endpoint::lacking(endpoint, label));
+    programs.chain(paths).chain(endpoints).collect()
 }
 
 /// What this node offers, by name.

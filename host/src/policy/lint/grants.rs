@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::risks::{Pattern, Risk};
 use super::{Found, is_wide, named, open, words};
+use crate::policy::endpoint::HEADERS as HARMLESS;
 use crate::policy::kind::{Kind, Network};
 use crate::policy::template::{Argument, Origin, Source, Template};
-use crate::policy::{Access, Http, PathGrant, Place, Policy, Port, Program, Url};
+use crate::policy::{Access, Host, Http, PathGrant, Place, Policy, Port, Program, Scheme, Url};
 
 /// Who acts where nothing comes from outside.
 const PLUGIN: &str = "the plugin";
@@ -152,6 +153,11 @@ fn of_socket(section: &mut Section<'_>, path: &Template) {
     }
 }
 
+/// Whether an address is another node's. What a name stands for is said elsewhere.
+fn is_away(host: &Host) -> bool {
+    matches!(host, Host::Address(address) if !address.is_loopback())
+}
+
 fn of_web(section: &mut Section<'_>, http: &Http) {
     let rule = match &http.url.source {
         Source::Open(origin, Kind::Url(rule)) => Some((origin, rule)),
@@ -174,11 +180,24 @@ fn of_web(section: &mut Section<'_>, http: &Http) {
                 section.add(&["method"], &open.who(), orders.join(", "));
             }
         }
+        Pattern::InTheClear => {
+            let literal = http.url.as_literal().and_then(|url| Url::parse(url).ok());
+            let schemes = literal.as_ref().map(|url| vec![url.scheme]).or(rule.map(|(_, rule)| rule.schemes.clone()));
+            let is_away = literal.as_ref().is_some_and(|url| is_away(&url.host))
+                || http.names.values().flatten().any(|address| !address.is_loopback())
+                || rule.is_some_and(|(_, rule)| !rule.networks.iter().all(Network::is_loopback));
+            let own = http.headers.iter().filter(|header| !HARMLESS.contains(&header.as_str())).map(String::as_str);
+            let orders = http.methods.iter().map(String::as_str).filter(|method| !matches!(*method, "GET" | "HEAD"));
+            let sent: Vec<&str> = orders.chain(own).collect();
+            if schemes.is_some_and(|schemes| schemes.contains(&Scheme::Http)) && is_away && !sent.is_empty() {
+                section.add(&["http"], PLUGIN, sent.join(", "));
+            }
+        }
         Pattern::Address(secret) => {
             let secret = secret.iter().filter_map(|text| crate::policy::address_of(text));
             let literal = http.url.as_literal().and_then(|url| Url::parse(url).ok());
             let found = secret.into_iter().find(|secret| {
-                let is_meant = |url: &Url| matches!(url.host, crate::policy::Host::Address(host) if host == *secret);
+                let is_meant = |url: &Url| matches!(url.host, Host::Address(host) if host == *secret);
                 literal.as_ref().is_some_and(is_meant)
                     || http.names.values().flatten().any(|address| address == secret)
                     || rule.is_some_and(|(_, rule)| rule.networks.iter().any(|network| network.is_just(*secret)))

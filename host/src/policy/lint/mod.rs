@@ -298,6 +298,7 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             | Pattern::Socket(_)
             | Pattern::SocketBelow(_)
             | Pattern::Orders
+            | Pattern::InTheClear
             | Pattern::AnyAddress
             | Pattern::AnyPort
             | Pattern::Address(_)

@@ -49,6 +49,8 @@ pub(super) enum Pattern {
     SocketBelow(&'static [&'static str]),
     /// Methods that change something, at a web address from outside.
     Orders,
+    /// Orders or headers of the plugin's own, to another node and not encrypted.
+    InTheClear,
     /// An address from outside that may be any.
     AnyAddress,
     /// A port that the plugin chooses freely.
@@ -375,6 +377,12 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
         pattern: Pattern::Orders,
         sentence: "{who} chooses where {what} goes: to any of the hosts and ports that are listed, as this node",
         instead: "write the web address out, or leave GET and HEAD alone in `method`",
+    },
+    Risk {
+        name: "orders in the clear",
+        pattern: Pattern::InTheClear,
+        sentence: "{what} goes to another node in the clear: whoever is on the way can read it, and make of it what he likes",
+        instead: "ask by https, with `ca`",
     },
     Risk {
         name: "any address",

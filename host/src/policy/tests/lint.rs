@@ -19,7 +19,7 @@ fn of(lines: &str) -> String {
 const P: &str = "whoever may set the parameter p";
 
 /// The danger, a policy that has it and no other, what is said, and the same policy without it.
-const CASES: [(&str, &str, &str, &str); 32] = [
+const CASES: [(&str, &str, &str, &str); 35] = [
     (
         "interpreter",
         "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
@@ -169,6 +169,24 @@ const CASES: [(&str, &str, &str, &str); 32] = [
         "program = \"/bin/true\"\n[endpoint.e]\nhttp = { param = \"p\", url = { host = [\"::1\"], port = [80] } }\nmethod = [\"GET\", \"PUT\", \"DELETE\"]",
         "8:10 whoever may set the parameter p chooses where PUT, DELETE goes: to any of the hosts and ports that are listed, as this node",
         "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"http://127.0.0.1/\"\nmethod = [\"GET\", \"PUT\", \"DELETE\"]",
+    ),
+    (
+        "orders in the clear",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"http://10.0.0.1/\"\nmethod = [\"GET\", \"PUT\"]\nheaders = [\"accept\", \"x-token\"]",
+        "7:8 PUT, x-token goes to another node in the clear: whoever is on the way can read it, and make of it what he likes",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"https://10.0.0.1/\"\nca = \"/etc/ca.pem\"\nmethod = [\"GET\", \"PUT\"]\nheaders = [\"accept\", \"x-token\"]",
+    ),
+    (
+        "orders in the clear",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { slot = \"s\", url = { host = [\"127.0.0.1\", \"a\"], port = [80] } }\nnames = { a = [\"::1\", \"10.0.0.1\"] }\nheaders = [\"x-token\"]",
+        "7:1 x-token goes to another node in the clear: whoever is on the way can read it, and make of it what he likes",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { slot = \"s\", url = { host = [\"127.0.0.0/8\", \"::1\", \"a\"], port = [80] } }\nnames = { a = [\"::1\"] }\nheaders = [\"x-token\"]",
+    ),
+    (
+        "orders in the clear",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = { slot = \"s\", url = { scheme = [\"http\", \"https\"], host = [\"127.0.0.0/7\"], port = [80] } }\nca = \"/a\"\nmethod = [\"POST\"]",
+        "7:1 POST goes to another node in the clear: whoever is on the way can read it, and make of it what he likes",
+        "program = \"/bin/true\"\n[endpoint.e]\nhttp = \"http://10.0.0.1/\"",
     ),
     (
         "socket of root",

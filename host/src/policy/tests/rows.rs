@@ -4,7 +4,7 @@
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
 const DIGEST: &str = "\"sha256:b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2\"";
-pub(super) const ROWS: [Row; 97] = [
+pub(super) const ROWS: [Row; 99] = [
     ("", "format", "1", "", &["2", "\"1\""]),
     ("", "plugin", "{ digest = [] }", "t", &[]),
     ("", "program", "{}", "t", &["{ X = {} }", "{ x = 7 }", "{ \"\" = {} }"]),
@@ -66,6 +66,7 @@ pub(super) const ROWS: [Row; 97] = [
         &[
             "\"127.0.0.1:80\"",
             "\"https://127.0.0.1/\"",
+            "\"ftp://127.0.0.1/\"",
             "\"http://user@127.0.0.1/\"",
             "\"http://127.1/\"",
             "\"http://127.0.0.1:0/\"",
@@ -73,6 +74,7 @@ pub(super) const ROWS: [Row; 97] = [
             "\"http://web/\"",
         ],
     ),
+    ("[endpoint.LABEL]", "ca", "\"/etc/ca.pem\"", "s", &["\"ca.pem\"", "\"/etc/../ca.pem\"", "\"/etc/*.pem\""]),
     (
         "[endpoint.LABEL]",
         "names",
@@ -134,6 +136,7 @@ pub(super) const ROWS: [Row; 97] = [
         "a",
         &["[]", "[7]", "[\"1.2.3.4/33\"]", "[\"a b\"]", "[\"web\"]"],
     ),
+    ("url", "scheme", "[\"http\"]", "a", &["[]", "[\"HTTP\"]", "[\"https\"]", "[7]"]),
     ("url", "port", "[80, 8080]", "a", &["[]", "[0]", "[\"80\"]"]),
     ("url", "path", "\"/health\"", "s", &["\"health\"", "\"/a/../b\"", "\"/a?b\""]),
     ("duration", "max", "\"1min\"", "s", &["\"long\"", "\"0s\""]),
@@ -237,7 +240,10 @@ pub(super) const ROWS: [Row; 97] = [
 ];
 
 /// Whole files with what no single key can have.
-pub(super) const FILES: [&str; 26] = [
+pub(super) const FILES: [&str; 29] = [
+    "format = 1\n[endpoint.x]\nhttp = \"http://127.0.0.1/\"\nca = \"/etc/ca.pem\"\n",
+    "format = 1\n[endpoint.x]\nhttp = { param = \"p\", url = { host = [\"::1\"], port = [443] } }\nca = \"/etc/ca.pem\"\n",
+    "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 443 }\nca = \"/etc/ca.pem\"\n",
     "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { cluster = true }\n",
     "format = 1\n[program.x]\nprogram = \"/srv/a/b\"\nlifetime = \"action\"\nuser = \"b\"\n[program.y]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/srv/a\"] }\n",
     "format = 1\n[program.x]\nprogram = \"/a\"\nlifetime = \"instance\"\nuser = \"b\"\nlimits = { output = \"64KiB\" }\n",

@@ -27,6 +27,7 @@ fn base(table: &str, key: &str) -> Pairs {
         }
         "[endpoint.LABEL]" => match key {
             "tcp" | "udp" | "unix" | "http" => vec![],
+            "ca" => vec![("http", "\"https://127.0.0.1/\"")],
             "timeout" => vec![("tcp", "{ host = \"::1\", port = 80 }")],
             _ => vec![("http", "\"http://127.0.0.1/\"")],
         },
@@ -136,7 +137,10 @@ fn all() -> Seen {
             let without: Pairs = right.iter().filter(|pair| pair.0 != key).copied().collect();
             if is_required(table, key) {
                 assert_eq!(seen.show(&format!("{name}: missing"), &file(table, &without)), "Missing");
-            } else if !matches!((table, key), ("{ ... }", _) | ("[endpoint.LABEL]", "tcp" | "udp" | "unix" | "http")) {
+            } else if !matches!(
+                (table, key),
+                ("{ ... }", _) | ("[endpoint.LABEL]", "tcp" | "udp" | "unix" | "http" | "ca")
+            ) {
                 Policy::parse(&file(table, &without), Path::new("/p.toml")).unwrap();
             }
             let mut twice = right.clone();
@@ -230,7 +234,8 @@ fn every_key_is_in_the_rows_and_its_example_is_right() {
                 continue;
             }
             if example.starts_with("http =") && table.name != "[endpoint.LABEL]" {
-                let text = format!("format = 1\n[endpoint.x]\n{example}\n");
+                let ca = if example.contains("https") { "ca = \"/etc/ca.pem\"\n" } else { "" };
+                let text = format!("format = 1\n[endpoint.x]\n{example}\n{ca}");
                 Policy::parse(&text, Path::new("/p.toml")).unwrap_or_else(|wrong| panic!("{wrong}"));
                 continue;
             }
