@@ -217,5 +217,5 @@ fn what_the_policy_does_not_list_is_not_run_and_not_asked() {
         let _ = other("probe_url", url).is(4).says("probe_url");
         service.action("stop").is(0);
     }
-    let _ = service.action("validate-all").with("probe_url", "https://127.0.0.1/").is(6).says("http://");
+    let _ = service.action("validate-all").with("probe_url", "ftp://127.0.0.1/").is(6).says("https://");
 }

@@ -20,7 +20,8 @@ struct WebService {
     service_path: String,
     /// Web address that tells whether the service works
     ///
-    /// It does if it answers with a status of 200 to 299. The policy of the node says which hosts and ports may be asked.
+    /// It does if it answers with a status of 200 to 299. The policy of the node says which hosts and ports may be asked, and
+    /// for https whose certificates count.
     #[parameter(required, unique)]
     probe_url: String,
 }
@@ -48,8 +49,8 @@ impl Agent for WebService {
         if !self.service_path.starts_with('/') {
             return configuration("service_path does not begin with /");
         }
-        if !self.probe_url.starts_with("http://") {
-            return configuration("probe_url does not begin with http://");
+        if !["http://", "https://"].iter().any(|scheme| self.probe_url.starts_with(scheme)) {
+            return configuration("probe_url does not begin with http:// or https://");
         }
         Ok(())
     }

@@ -45,12 +45,14 @@ fn ends_what_the_script_does_not_end() {
 
 #[test]
 fn parameters_are_looked_at() {
-    for (name, value) in [("service_path", "shop"), ("probe_url", "127.0.0.1"), ("probe_url", "https://127.0.0.1/")] {
+    for (name, value) in [("service_path", "shop"), ("probe_url", "127.0.0.1"), ("probe_url", "ftp://127.0.0.1/")] {
         node(0).parameter(name, value).install();
         let failure = WebService::read().validate().unwrap_err();
         assert_eq!(failure.kind, FailureKind::Configuration);
         assert!(failure.reason.starts_with(name), "{failure:?}");
     }
-    node(0).install();
-    WebService::read().validate().unwrap();
+    for url in ["http://127.0.0.1/health", "https://www.example/"] {
+        node(0).parameter("probe_url", url).install();
+        WebService::read().validate().unwrap();
+    }
 }
