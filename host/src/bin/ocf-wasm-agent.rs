@@ -12,10 +12,12 @@ static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn agent(arguments: Vec<std::ffi::OsString>) {
     let start = std::time::Instant::now();
     sys::fd::open_standard();
-    ocf_wasm::guard!("I3", { sys::fork::ignore_broken_pipes() });
+    ocf_wasm::guard!("I3", { sys::fork::expect_usual_signals() });
     if arguments.first().is_some_and(|name| name == keeper::NAME) {
         keeper::main();
     }
+    // What else the caller has open is nobody's here, and may leave no room.
+    sys::fd::close_from(3);
     let request = Request::read(arguments, std::env::vars_os(), agent::host_name);
     let (prefix, outcome) = match request {
         Ok(request) => (request.reason_prefix.clone(), agent::perform(&request, start)),

@@ -20,7 +20,7 @@ pub fn answer_after(wait: Duration, status: i32, line: String) {
     };
     let timer = libc::itimerval { it_interval: interval, it_value: value };
     let handler: extern "C" fn(libc::c_int) = answer;
-    // SAFETY: the handler only loads atomics and calls write and _exit, which are safe in a signal handler; `timer` is
+    // SAFETY: the handler only loads atomics and calls write and _exit, which are safe in a signal handler, as poll is; `timer` is
     // valid for the call.
     unsafe {
         libc::signal(libc::SIGALRM, handler as *const () as libc::sighandler_t);
@@ -29,9 +29,14 @@ pub fn answer_after(wait: Duration, status: i32, line: String) {
 }
 
 extern "C" fn answer(_: libc::c_int) {
-    // SAFETY: text and length were stored together, once, from a leaked slice, before the timer was armed.
+    let mut out = libc::pollfd { fd: 2, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: text and length were stored together, once, from a leaked slice, before the timer was armed; `out` is valid
+    // for the call. poll, write and _exit may be called in a signal handler.
     unsafe {
-        libc::write(2, TEXT.load(Ordering::SeqCst).cast(), LENGTH.load(Ordering::SeqCst));
+        // Not to wait for a reader that does not come: that may be what the process was doing.
+        if libc::poll(&raw mut out, 1, 0) == 1 && out.revents & libc::POLLOUT != 0 {
+            libc::write(2, TEXT.load(Ordering::SeqCst).cast(), LENGTH.load(Ordering::SeqCst));
+        }
         libc::_exit(STATUS.load(Ordering::SeqCst));
     }
 }

@@ -53,8 +53,14 @@ pub fn end_by_broken_pipes() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
-/// Ignores SIGPIPE: a reader that went away is an error of the write.
-pub fn ignore_broken_pipes() {
-    // SAFETY: SIG_IGN is a disposition without a handler.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+/// Undoes what a caller may have done to signals: none is blocked, and the end of a child is told. A reader that went
+/// away, and a file that may not become larger, are errors of the write.
+pub fn expect_usual_signals() {
+    // SAFETY: SIG_IGN and SIG_DFL are dispositions without a handler.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
