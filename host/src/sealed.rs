@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,9 +14,16 @@ const FILE_BYTES: u64 = 80 * 1024 * 1024;
 /// Reads a value that [`save`] wrote with the same `magic`.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotFound`] if there is no file; [`io::ErrorKind::InvalidData`] if it is not what was written.
+/// [`io::ErrorKind::NotFound`] if there is no file; [`io::ErrorKind::InvalidData`] if it is not what was written;
+/// [`io::ErrorKind::PermissionDenied`] if others than root and ourselves could have written it.
 pub fn load<T: DeserializeOwned>(path: &Path, magic: [u8; 4]) -> io::Result<T> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    let facts = file.metadata()?;
+    let is_ours = facts.uid() == 0 || facts.uid() == nix::unistd::geteuid().as_raw();
+    if !is_ours || facts.mode() & 0o022 != 0 {
+        let what = if is_ours { "writable by others".to_owned() } else { format!("belongs to user {}", facts.uid()) };
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+    }
     // Nearly all fit, and are read in one call.
     let mut bytes = Vec::with_capacity(4096);
     file.take(FILE_BYTES).read_to_end(&mut bytes)?;
@@ -74,7 +81,13 @@ pub fn collect(directory: &Path) {
 }
 
 fn replace_by(new: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(new)?;
     let done = file.write_all(bytes).and_then(|()| std::fs::rename(new, path));
     if done.is_err() {
         let _ = std::fs::remove_file(new);

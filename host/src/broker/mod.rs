@@ -182,7 +182,11 @@ impl<'a> Broker<'a> {
         let steps = self.policy.programs.get(label).map_or(&default[..], |program| &program.stop);
         daemon.stop(label, &self.directory.report_path(label), steps, deadline)?;
         self.record.daemons.remove(label);
-        self.save().map_err(Error::Other)
+        if let Err(text) = self.save() {
+            // It is gone; a record may name more than there is.
+            self.log.error(&text);
+        }
+        Ok(())
     }
 
     /// A daemon whose main process has ended: how, and what it said last.

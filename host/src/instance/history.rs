@@ -1,7 +1,7 @@
 //! The last actions of an instance, one line each, for `why`.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
@@ -11,6 +11,8 @@ use super::Directory;
 const KEPT: usize = 20;
 /// Bytes of the file beyond which it is cut back to the last [`KEPT`] lines.
 const FILE_BYTES: u64 = 16 * 1024;
+/// Nothing is waited for, and no link followed, in the place of the file.
+const NOTHING_ELSE: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// One action that was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,18 +44,15 @@ impl History {
         let reason = action.reason.replace(['\t', '\n'], " ");
         // The end of a line stands before the next: what was cut off by a full disk does not swallow what follows.
         let line = format!("\n{}\t{}\t{}\t{}\t{reason}", action.at, action.action, action.exit, action.took_ms);
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.0);
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(NOTHING_ELSE).open(&self.0);
         let Ok(mut file) = file else { return };
         if file.metadata().is_ok_and(|m| m.len() > FILE_BYTES) {
-            let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+            let text = self.end();
             let lines = || text.lines().filter(|line| !line.is_empty());
             let skip = lines().count().saturating_sub(KEPT - 1);
             let mut kept: String = lines().skip(skip).map(|line| format!("\n{line}")).collect();
             kept.push_str(&line);
-            let new = self.0.with_extension(format!("new{}", std::process::id()));
-            if std::fs::write(&new, kept).is_ok() {
-                let _ = std::fs::rename(&new, &self.0);
-            }
+            let _ = crate::sealed::replace(&self.0, kept.as_bytes(), 0o600);
             return;
         }
         let _ = file.write_all(line.as_bytes());
@@ -61,10 +60,23 @@ impl History {
 
     /// Returns the last actions, oldest first.
     pub fn last(&self) -> Vec<Action> {
-        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        let text = self.end();
         let mut actions: Vec<Action> = text.lines().filter_map(parse).collect();
         actions.drain(..actions.len().saturating_sub(KEPT));
         actions
+    }
+
+    /// The end of the file, where the last actions are, however long somebody made it.
+    fn end(&self) -> String {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file: File = OpenOptions::new().read(true).custom_flags(NOTHING_ELSE).open(&self.0)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(2 * FILE_BYTES)))?;
+            let mut bytes = Vec::new();
+            file.take(4 * FILE_BYTES).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
     }
 }
 

@@ -29,9 +29,17 @@ impl Lock {
     /// # Errors
     /// See [`LockError`].
     pub fn take(directory: &Directory, exclusive: bool, deadline: Instant) -> Result<Self, LockError> {
+        let path = directory.path().join("lock");
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(directory.path().join("lock")).map_err(LockError::Io)?;
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let file = match options.open(&path) {
+            // What is there can be locked all the same.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                options.write(false).create(false).open(&path)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(LockError::Io)?;
         loop {
             let tried = if exclusive { file.try_lock() } else { file.try_lock_shared() };
             match tried {

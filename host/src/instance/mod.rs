@@ -96,7 +96,20 @@ impl Directory {
 
     /// Reads the record.
     pub fn record(&self) -> Found {
-        record::read(&self.path.join("record"), || Self::evidence_was_lost() || self.has_a_report())
+        match record::read(&self.path.join("record"), || Self::evidence_was_lost() || self.has_a_report()) {
+            Found::Record(record) if !self.is_of(&record) => {
+                Found::Unknown(format!("record {}: is that of another instance", self.path.display()))
+            }
+            found => found,
+        }
+    }
+
+    /// Whether a record was written here: what it names is another instance's otherwise.
+    fn is_of(&self, record: &Record) -> bool {
+        let above = |steps| self.path.ancestors().nth(steps).and_then(Path::file_name);
+        let agent = record.pins.as_ref().map(|pins| &pins.agent);
+        above(0).is_some_and(|name| name == escape(&record.instance).as_str())
+            && agent.is_none_or(|of| above(1) == Some(of.kind.as_ref()) && above(2) == Some(of.provider.as_ref()))
     }
 
     /// Whether a daemon's report is there, which a verified stop removes: without a record, that was lost.
