@@ -183,7 +183,18 @@ pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) 
         return Err(Refusal::Node("the record pins what is no digest".to_owned()));
     };
     let blob = store::blob_path(&digest);
-    let text = policy::load(&blob).map_err(Refusal::Policy)?;
+    let text = policy::load(&blob).map_err(|refused| match refused {
+        // The cause first: the path of a digest is longer than a reason.
+        Refused::Unsafe(text) => Refusal::Policy(Refused::Unsafe(text.replacen(
+            &blob.display().to_string(),
+            &format!("that it was started with ({})", digest.short()),
+            1,
+        ))),
+        other => Refusal::Policy(other),
+    })?;
+    if Digest::of(text.as_bytes()) != digest {
+        return Err(Refusal::Unfit(format!("the policy that it was started with, {}, is damaged", digest.short())));
+    }
     let policy = Policy::parse(&text, &blob).map_err(|d| Refusal::Policy(Refused::Invalid(d)))?;
     let native = native(&component, deadline)?;
     for (name, value) in &request.given {

@@ -15,6 +15,9 @@ pub use digest::{Digest, is_digest};
 pub use generation::{Generation, Missing, Request, current, generation, generations, metadata_path};
 pub use native::{NativeError, compile_component, ensure as ensure_native};
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Components, generations, keys of this node.
@@ -40,6 +43,25 @@ pub fn policy_path(agent: &crate::ocf::description::AgentName) -> PathBuf {
     Path::new(POLICY).join(&agent.provider).join(format!("{}.toml", agent.kind))
 }
 
+/// Reads what lies under a digest, whatever that is by now: nothing is waited for.
+///
+/// # Errors
+/// What the kernel says; [`io::ErrorKind::InvalidInput`] if it is no regular file.
+#[cfg(feature = "tool")]
+pub fn kept(digest: &Digest) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_kept(&blob_path(digest))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn open_kept(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    Ok(file)
+}
+
 /// Keeps bytes under their digest.
 ///
 /// # Errors
@@ -47,7 +69,7 @@ pub fn policy_path(agent: &crate::ocf::description::AgentName) -> PathBuf {
 pub fn keep(bytes: &[u8]) -> std::io::Result<Digest> {
     let digest = Digest::of(bytes);
     let path = blob_path(&digest);
-    if !path.exists() {
+    if !is_kept(&path, bytes) {
         if let Some(above) = path.parent() {
             std::fs::create_dir_all(above)?;
             // The process's mask keeps others out of all that it makes; components are no secret, and policies are
@@ -57,6 +79,16 @@ pub fn keep(bytes: &[u8]) -> std::io::Result<Digest> {
         crate::sealed::replace(&path, bytes, 0o400)?;
     }
     Ok(digest)
+}
+
+/// Whether a file has these bytes. Nothing is waited for in its place.
+fn is_kept(path: &Path, bytes: &[u8]) -> bool {
+    let same = open_kept(path).and_then(|file| {
+        let mut kept = Vec::with_capacity(bytes.len() + 1);
+        file.take(bytes.len() as u64 + 1).read_to_end(&mut kept)?;
+        Ok(kept == bytes)
+    });
+    same.unwrap_or(false)
 }
 
 /// Lets everybody pass and list a directory of the store and those above it.

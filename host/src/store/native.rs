@@ -5,7 +5,7 @@
 //! needed for correctness: any doubt is a miss, and a miss compiles.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::Sha256;
 
 use super::{CACHE, Digest, LIB, LIBEXEC, USER, blob_path};
@@ -23,6 +24,8 @@ const MAGIC: &[u8; 4] = b"OWN1";
 const HEAD: usize = 4096;
 /// Bytes of the key and of the MAC.
 const MAC_BYTES: usize = 32;
+/// Bytes of the largest component, as for the compiler.
+const COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of the largest native code.
 const NATIVE_BYTES: u64 = 256 * 1024 * 1024;
 /// First bytes of what the compiler writes.
@@ -65,7 +68,8 @@ fn path(component: &Digest) -> PathBuf {
 fn load(component: &Digest) -> Option<&'static [u8]> {
     let file = crate::sys::trusted::open(&path(component)).ok()?;
     let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
-    if length <= HEAD {
+    // What is longer than any code would take as long to look through.
+    if length <= HEAD || length as u64 > HEAD as u64 + NATIVE_BYTES {
         return None;
     }
     let whole = crate::sys::memory::map(&file, length).ok()?;
@@ -75,7 +79,8 @@ fn load(component: &Digest) -> Option<&'static [u8]> {
     right.then_some(code)
 }
 
-/// Returns the code of a component, compiling it if need be: once, however many ask.
+/// Returns the code of a component, compiling it if need be: once, however many ask. The cache is never needed: where it
+/// cannot be written, or what lies there not be believed, each action makes its own.
 ///
 /// # Errors
 /// See [`NativeError`].
@@ -83,39 +88,79 @@ pub fn ensure(component: &Digest, deadline: Instant) -> Result<&'static [u8], Na
     if let Some(code) = load(component) {
         return Ok(code);
     }
-    let io = |what: &Path, error: &io::Error| NativeError::Io(format!("{}: {error}", what.display()));
-    let blob = blob_path(component);
-    let source = crate::sys::trusted::open(&blob).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => NativeError::Unfit(format!("component {component} is not in the store")),
-        _ => io(&blob, &e),
-    })?;
-    make_cache().map_err(|e| io(Path::new(CACHE), &e))?;
-    let flight = Path::new(CACHE).join(format!("{}.lock", component.hex()));
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&flight)
-        .map_err(|e| io(&flight, &e))?;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => break,
-            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(std::fs::TryLockError::WouldBlock) => return Err(NativeError::TimedOut),
-            Err(std::fs::TryLockError::Error(error)) => return Err(io(&flight, &error)),
+    let source = verified(component)?;
+    let flight = Flight::begin(component);
+    if let Some(flight) = &flight {
+        flight.wait(deadline)?;
+        // Whoever held the lock has probably made it.
+        if let Some(code) = load(component) {
+            return Ok(code);
         }
     }
-    // Whoever held the lock has probably made it.
-    if let Some(code) = load(component) {
-        return Ok(code);
-    }
     let compiled = compile_component(source, false, deadline)?;
-    store(component, &compiled.native).map_err(|e| io(Path::new(CACHE), &e))?;
-    load(component).ok_or_else(|| NativeError::Io(format!("{CACHE}: what was just written cannot be read")))
+    let kept = store(component, &compiled.native).ok().and_then(|()| load(component));
+    kept.map_or_else(|| hold(&compiled.native), Ok)
+}
+
+/// Returns a component as a file that nobody else can change, after its bytes were found to be those of its digest.
+fn verified(component: &Digest) -> Result<File, NativeError> {
+    let blob = blob_path(component);
+    let short = component.short();
+    let source = crate::sys::trusted::open(&blob).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NativeError::Unfit("is not in the store".to_owned()),
+        // The cause first: the path is longer than a reason.
+        _ => {
+            NativeError::Io(format!("component {short}: {error}").replacen(&blob.display().to_string(), "its file", 1))
+        }
+    })?;
+    let io = |error: io::Error| NativeError::Io(format!("component {short}: {error}"));
+    let mut bytes = Vec::new();
+    source.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    if Digest::of(&bytes) != *component {
+        return Err(NativeError::Unfit("damaged: its bytes are not those that were installed".to_owned()));
+    }
+    in_memory(&bytes).map_err(io)
+}
+
+/// Keeps code in memory, for this process alone.
+fn hold(code: &[u8]) -> Result<&'static [u8], NativeError> {
+    let mapped = in_memory(code).and_then(|file| crate::sys::memory::map(&file, code.len()));
+    mapped.map_err(|error| NativeError::Io(format!("native code: {error}")))
+}
+
+/// Makes a file without a name of bytes, to be read from its beginning.
+fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"ocf-wasm", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// The lock of those who want the same code at the same time.
+struct Flight(File);
+
+impl Flight {
+    /// None where no lock can be had.
+    fn begin(component: &Digest) -> Option<Self> {
+        make_cache().ok()?;
+        let lock = Path::new(CACHE).join(format!("{}.lock", component.hex()));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options.open(lock).ok().map(Self)
+    }
+
+    /// Waits for its turn, if there is one.
+    fn wait(&self, deadline: Instant) -> Result<(), NativeError> {
+        loop {
+            match self.0.try_lock() {
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => return Err(NativeError::TimedOut),
+                Ok(()) | Err(std::fs::TryLockError::Error(_)) => return Ok(()),
+            }
+        }
+    }
 }
 
 fn make_cache() -> io::Result<()> {

@@ -112,7 +112,7 @@ fn of_pins(instance: &str, record: &Record) -> Vec<Damage> {
 /// What is wrong with a file that is named by its digest.
 fn of_component(digest: &Digest) -> Option<String> {
     let path = store::blob_path(digest);
-    match fs::read(&path) {
+    match store::kept(digest) {
         Ok(bytes) if Digest::of(&bytes) == *digest => None,
         Ok(_) => Some(format!("{} is damaged", path.display())),
         // For root's eyes only, and this is somebody else.
