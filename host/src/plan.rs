@@ -190,6 +190,9 @@ pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) 
             &format!("that it was started with ({})", digest.short()),
             1,
         ))),
+        Refused::Missing(_) => {
+            Refusal::Node(format!("the policy that it was started with ({}) is gone from the store", digest.short()))
+        }
         other => Refusal::Policy(other),
     })?;
     if Digest::of(text.as_bytes()) != digest {
