@@ -227,3 +227,138 @@ fn to_look_who_listens_disturbs_nobody() {
     let refused = host.action(AGENT, "start").with("do", "listen").with("in", "start").is(4);
     let _ = refused.says("endpoint web: not granted");
 }
+
+/// An address has one spelling, and a request goes where the policy says or nowhere.
+#[test]
+fn no_spelling_of_an_address_leads_elsewhere() {
+    let host = host();
+    let server = Server::of("HTTP/1.1 200 OK\r\n\r\nhello");
+    let port = server.address.port();
+    grant(&host, port);
+    for there in [
+        // The loopback, as some read it.
+        "127.1",
+        "127.0.0.1.",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "0x7f000001",
+        "017700000001",
+        "2130706433",
+        "127.0.0.01",
+        "127.0.0.1%00",
+        "%31%32%37.0.0.1",
+        "[::127.0.0.1]",
+        "[::1]",
+        "[::1%25lo]",
+        "[fe80::1%25lo]",
+        "[127.0.0.1]",
+        "localhost",
+        "0.0.0.0",
+        "[::]",
+        "0",
+        // Somebody else, with what is granted beside it.
+        "127.0.0.1@127.0.0.2",
+        "127.0.0.2@127.0.0.1",
+        "127.0.0.2#@127.0.0.1",
+        "127.0.0.2\\@127.0.0.1",
+        "web.example.127.0.0.2",
+        "web.example.",
+        "WEB.example",
+        "web.example,127.0.0.1",
+        "web.example 127.0.0.1",
+        "web.example\t",
+        // Where nobody in particular is, and where clouds hand out credentials.
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "[fd00:ec2::254]",
+        "224.0.0.1",
+        "255.255.255.255",
+    ] {
+        for url in [format!("http://{there}:{port}/health"), format!("http://{there}/health")] {
+            let _ = fetch(&host, &url).is(4);
+        }
+    }
+    for target in
+        ["/health#x", "/health/%2e%2e/x", "/health/../x", "/health%0d%0ax:y", "/healthy", "//health", "/%68ealth"]
+    {
+        let _ = fetch(&host, &format!("http://127.0.0.1:{port}{target}")).is(4);
+    }
+    assert!(server.heard.lock().unwrap().is_empty(), "{:?}", server.heard.lock().unwrap());
+    // The same address in IPv6 clothes is the same address.
+    let _ = fetch(&host, &format!("http://[::ffff:127.0.0.1]:{port}/health")).is(1).says("status 200, 5 bytes");
+}
+
+/// Even a network of all addresses does not grant those that are nobody's: each is named by itself.
+#[test]
+fn an_address_of_nobody_is_not_granted_by_a_network_of_all() {
+    let host = host();
+    let policy = |networks: &str| {
+        let url = format!("url = {{ host = [{networks}], port = [80, 9] }}");
+        host.policy(
+            AGENT,
+            &format!("format = 1\n[endpoint.web]\nhttp = {{ param = \"url\", {url} }}\ntimeout = \"300ms\"\n"),
+        );
+    };
+    policy("\"0.0.0.0/0\", \"::/0\"");
+    for there in [
+        "169.254.169.254",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "[fe80::1]",
+        "[ff02::1]",
+        "[::]",
+        "[fd00:ec2::254]",
+    ] {
+        let _ = fetch(&host, &format!("http://{there}/")).is(4).says("a host that the policy does not list");
+    }
+    let _ = fetch(&host, "http://127.0.0.1:9/").is(1).says("connection refused");
+    policy("\"0.0.0.0/8\"");
+    let _ = fetch(&host, "http://0.0.0.0:9/").is(1).says("connection refused");
+}
+
+/// A name stands for what the policy lists, in that order, whoever else might know it.
+#[test]
+fn a_name_is_looked_up_nowhere_and_its_addresses_are_tried_in_order() {
+    let host = host();
+    let server = Server::of("HTTP/1.1 200 OK\r\n\r\nhello");
+    let port = server.address.port();
+    let policy = |addresses: &str| {
+        let url = format!("url = {{ host = [\"localhost\"], port = [{port}] }}");
+        host.policy(
+            AGENT,
+            &format!(
+                "format = 1\n[endpoint.web]\nhttp = {{ param = \"url\", {url} }}\nnames = {{ localhost = [{addresses}] }}\n\
+                 timeout = \"700ms\"\n"
+            ),
+        );
+    };
+    let url = format!("http://localhost:{port}/");
+    policy("\"127.0.0.9\", \"::1\", \"127.0.0.1\"");
+    let _ = fetch(&host, &url).is(1).says("status 200, 5 bytes");
+    // What every resolver says of it does not count.
+    policy("\"127.0.0.9\"");
+    let _ = fetch(&host, &url).is(1).says("connection refused, 0 bytes");
+    assert_eq!(server.heard.lock().unwrap().len(), 1);
+}
+
+/// Neither the caller's environment nor what a server sends changes where a request goes or what it says.
+#[test]
+fn no_proxy_is_used_no_cookie_kept_and_nothing_unpacked() {
+    let host = host();
+    let page = "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n\u{1}\u{2}\u{3}\u{4}\u{5}";
+    let server = Server::of(page);
+    grant(&host, server.address.port());
+    let proxy = Server::of("HTTP/1.1 502 No\r\n\r\n");
+    for _ in 0..2 {
+        let call = host.call(AGENT).argument("start").instance("try").variable("OCF_RESKEY_do", "fetch");
+        let mut call = call.variable("OCF_RESKEY_in", "start").variable("OCF_RESKEY_url", server.url());
+        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"] {
+            call = call.variable(name, format!("http://{}", proxy.address));
+        }
+        let _ = call.is(1).says("status 200, 5 bytes of");
+    }
+    assert!(proxy.heard.lock().unwrap().is_empty());
+    let asked = format!("GET /health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server.address);
+    assert_eq!(*server.heard.lock().unwrap(), [asked.clone(), asked]);
+}

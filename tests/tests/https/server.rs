@@ -75,7 +75,13 @@ pub(crate) struct Server {
 impl Server {
     /// Speaks no TLS by itself. `answer` returns what it heard; it looks now and then whether all is over.
     pub(crate) fn plain(answer: impl Fn(&mut TcpStream, &AtomicBool) -> String + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    fn listening(
+        listener: TcpListener,
+        answer: impl Fn(&mut TcpStream, &AtomicBool) -> String + Send + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let (heard, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (notes, over) = (heard.clone(), is_over.clone());
@@ -99,12 +105,21 @@ impl Server {
         versions: &[&'static SupportedProtocolVersion],
         answer: impl Fn(&mut Secured, &AtomicBool) + Send + 'static,
     ) -> Self {
+        Self::tls_at(TcpListener::bind("127.0.0.1:0").unwrap(), proof, versions, answer)
+    }
+
+    fn tls_at(
+        listener: TcpListener,
+        proof: Proof,
+        versions: &[&'static SupportedProtocolVersion],
+        answer: impl Fn(&mut Secured, &AtomicBool) + Send + 'static,
+    ) -> Self {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(versions).unwrap().with_no_client_auth();
         let mut config = builder.with_single_cert(vec![proof.certificate], proof.key).unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let config = Arc::new(config);
-        Self::plain(move |stream, over| {
+        Self::listening(listener, move |stream, over| {
             let stream = stream.try_clone().unwrap();
             let mut secured = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
             let mut said = vec![0; 128 * 1024];
@@ -121,7 +136,13 @@ impl Server {
 
     /// [`Server::tls`], of one that says this, says that this was all, and hangs up.
     pub(crate) fn saying(proof: Proof, text: &'static str) -> Self {
-        Self::tls(proof, rustls::ALL_VERSIONS, move |secured, _| {
+        Self::at(0, proof, text)
+    }
+
+    /// [`Server::saying`], at a port.
+    pub(crate) fn at(port: u16, proof: Proof, text: &'static str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        Self::tls_at(listener, proof, rustls::ALL_VERSIONS, move |secured, _| {
             let _ = secured.write_all(text.as_bytes());
             secured.conn.send_close_notify();
             let _ = secured.flush();
