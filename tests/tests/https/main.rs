@@ -9,6 +9,7 @@ mod server;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -224,14 +225,8 @@ fn authorities_come_from_a_file_that_root_alone_can_write() {
     let _ = fetch_from(&host, &server).is(1).says("status 200");
     let _ = check().is(0);
     let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----\n";
-    let mode = |mode: u32| {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-    };
     let cases: [(&dyn Fn(), &str); 6] = [
-        (&|| fs::write(&file, key).unwrap(), "has no certificate in it"),
-        (&|| fs::write(&file, "x".repeat(800_000)).unwrap(), "is larger than 768 KiB"),
-        (&|| mode(0o666), "is writable by others"),
+        (&|| fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap(), "is writable by others"),
         (
             &|| {
                 fs::rename(&file, file.with_extension("real")).unwrap();
@@ -239,19 +234,25 @@ fn authorities_come_from_a_file_that_root_alone_can_write() {
             },
             "is a symbolic link: write /etc/ocf-wasm/ca.real in its place",
         ),
-        (&|| fs::remove_file(&file).unwrap(), "is not there"),
+        (&|| fs::write(&file, key).unwrap(), "has no certificate in it"),
+        (&|| fs::write(&file, authority.pem().repeat(2_000)).unwrap(), "is larger than 768 KiB"),
         (&|| fs::create_dir(&file).unwrap(), "is not a regular file"),
+        (&|| {}, "is not there"),
     ];
     for (spoil, says) in cases {
+        // Of a file that is right each time.
+        if !matches!(says, "is not there" | "is not a regular file") {
+            fs::write(&file, authority.pem()).unwrap();
+        }
         spoil();
         let _ = fetch_from(&host, &server).is(5).says("endpoint web: ca /etc/ocf-wasm/ca.pem");
         let told = check();
         assert!(told.code == 1 && told.stdout.contains(says), "{says}: {told:#?}");
+        let _ = fs::remove_file(&file).or_else(|_| fs::remove_dir(&file));
     }
     // Nobody was connected to for that.
     assert_eq!(server.heard().len(), 1, "{:?}", server.heard());
     // What stands beside the certificates stays where it is, and one that is broken spoils no other.
-    fs::remove_dir(&file).unwrap();
     let broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
     fs::write(&file, broken).unwrap();
     let _ = fetch_from(&host, &server).is(1).says("no certificate in its `ca` can be read");
