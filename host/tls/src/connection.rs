@@ -6,13 +6,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme};
 
 use super::why;
 
@@ -20,7 +22,24 @@ use super::why;
 pub(super) struct Connection {
     tls: ClientConnection,
     server: String,
+    asked_for_ours: Arc<AskedForOurs>,
     has_ended: bool,
+}
+
+/// Whether a server has asked for a certificate of ours. There is none; what it answers to that, many say as if they knew
+/// no common way to encrypt.
+#[derive(Debug, Default)]
+struct AskedForOurs(AtomicBool);
+
+impl ResolvesClientCert for AskedForOurs {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
 }
 
 impl Connection {
@@ -35,17 +54,19 @@ impl Connection {
         if usable == 0 {
             return Err("no certificate in its `ca` can be read".to_owned());
         }
-        let refused = |error: rustls::Error| why::told(&error, server);
+        let refused = |error: rustls::Error| why::told(&error, server, false);
         let name = ServerName::try_from(server.to_owned()).map_err(|_| "nobody has such a name".to_owned())?;
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(&[&TLS13, &TLS12]).map_err(refused)?;
         let mut config = builder.with_root_certificates(known).with_no_client_auth();
+        let asked_for_ours = Arc::new(AskedForOurs::default());
+        config.client_auth_cert_resolver = asked_for_ours.clone();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.resumption = Resumption::disabled();
         let mut tls = ClientConnection::new(Arc::new(config), name).map_err(refused)?;
         tls.set_buffer_limit(None);
         tls.writer().write_all(request).map_err(|error| error.to_string())?;
-        Ok(Self { tls, server: server.to_owned(), has_ended: false })
+        Ok(Self { tls, server: server.to_owned(), asked_for_ours, has_ended: false })
     }
 
     /// What is to be sent next.
@@ -66,7 +87,10 @@ impl Connection {
             if self.tls.read_tls(&mut bytes).is_err() {
                 return Err(why::BROKEN.to_owned());
             }
-            let state = self.tls.process_new_packets().map_err(|error| why::told(&error, &self.server))?;
+            let state = self.tls.process_new_packets().map_err(|error| {
+                let is_asked = self.asked_for_ours.0.load(Ordering::Relaxed);
+                why::told(&error, &self.server, is_asked)
+            })?;
             self.has_ended = state.peer_has_closed();
             let mut whole = vec![0; state.plaintext_bytes_to_read()];
             self.tls.reader().read_exact(&mut whole).map_err(|_| why::BROKEN.to_owned())?;

@@ -10,9 +10,11 @@ const NAME_BYTES: usize = 24;
 /// What comes over the connection makes no sense.
 pub(super) const BROKEN: &str = "what it sends is no TLS: does it speak https on this port?";
 
-/// Says why a server is not talked to. `server` is whom the certificate must be for.
-pub(super) fn told(error: &Error, server: &str) -> String {
+/// Says why a server is not talked to. `server` is whom the certificate must be for; `wants_ours`, whether it has asked for
+/// one of who asks.
+pub(super) fn told(error: &Error, server: &str, wants_ours: bool) -> String {
     match error {
+        Error::AlertReceived(_) if wants_ours => OURS.to_owned(),
         Error::InvalidCertificate(wrong) => certificate(wrong, server),
         Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
         Error::AlertReceived(alert) => refusal(*alert),
@@ -31,6 +33,7 @@ pub(super) fn told(error: &Error, server: &str) -> String {
 }
 
 const OLD: &str = "it offers neither TLS 1.2 nor 1.3";
+const OURS: &str = "it wants a certificate of who asks, and there is none";
 const NOTHING_COMMON: &str = "it offers no way to encrypt that counts as safe";
 
 fn certificate(wrong: &CertificateError, server: &str) -> String {
@@ -69,9 +72,7 @@ fn refusal(alert: Alert) -> String {
     match alert {
         Alert::ProtocolVersion => OLD.to_owned(),
         Alert::HandshakeFailure | Alert::InsufficientSecurity | Alert::IllegalParameter => NOTHING_COMMON.to_owned(),
-        Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA | Alert::AccessDenied => {
-            "it wants a certificate of who asks, and there is none".to_owned()
-        }
+        Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA | Alert::AccessDenied => OURS.to_owned(),
         Alert::UnrecognisedName => "it knows no host of that name".to_owned(),
         Alert::NoApplicationProtocol => "it does not speak HTTP/1.1".to_owned(),
         other => format!("it ends TLS with alert {}", u8::from(other)),
@@ -156,6 +157,13 @@ mod tests {
         assert_eq!(forged, "its certificate is for xocf-exit-reason:alliswe..., not for a");
     }
 
+    /// OpenSSL says this in TLS 1.2 of a client that has no certificate.
+    #[test]
+    fn a_handshake_that_fails_after_a_certificate_of_ours_was_asked_for_failed_for_that() {
+        let failed = Error::AlertReceived(Alert::HandshakeFailure);
+        assert_eq!([told(&failed, "a", false), told(&failed, "a", true)], [NOTHING_COMMON, OURS]);
+    }
+
     #[test]
     fn whatever_a_server_is_called_the_reason_is_whole() {
         let long = "x".repeat(253);
@@ -165,7 +173,7 @@ mod tests {
             named(&[&format!("DnsName(\"{long}\")"), "DnsName(\"y\")"], &long),
             certificate(&CertificateError::NotValidYetContext { time: at(0), not_before: at(253_402_300_799) }, &long),
             BROKEN.to_owned(),
-            told(&Error::DecryptError, &long),
+            told(&Error::DecryptError, &long, false),
         ];
         for text in all {
             assert!(prefix + text.len() <= REASON_BYTES, "{text}");

@@ -139,6 +139,17 @@ fn what_speaks_no_tls_or_an_old_one_is_told_apart() {
 }
 
 #[test]
+fn who_wants_a_certificate_of_ours_says_so() {
+    let (host, authority) = host();
+    for versions in [&[&TLS13][..], &[&TLS12]] {
+        let server = Server::demanding(&authority, authority.issue(&["web.example"], TODAY), versions);
+        let _ = fetch_from(&host, &server)
+            .is(1)
+            .says("endpoint web: it wants a certificate of who asks, and there is none");
+    }
+}
+
+#[test]
 fn no_server_makes_the_host_late() {
     let (host, authority) = host();
     let dumb = Server::plain(|stream, over| {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 /// By whom certificates are issued.
 pub(crate) struct Authority {
@@ -105,17 +106,28 @@ impl Server {
         versions: &[&'static SupportedProtocolVersion],
         answer: impl Fn(&mut Secured, &AtomicBool) + Send + 'static,
     ) -> Self {
-        Self::tls_at(TcpListener::bind("127.0.0.1:0").unwrap(), proof, versions, answer)
+        Self::tls_at(TcpListener::bind("127.0.0.1:0").unwrap(), None, proof, versions, answer)
     }
 
     fn tls_at(
         listener: TcpListener,
+        demands: Option<&Authority>,
         proof: Proof,
         versions: &[&'static SupportedProtocolVersion],
         answer: impl Fn(&mut Secured, &AtomicBool) + Send + 'static,
     ) -> Self {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_protocol_versions(versions).unwrap().with_no_client_auth();
+        let builder = builder.with_protocol_versions(versions).unwrap();
+        let builder = match demands {
+            Some(authority) => {
+                let mut known = RootCertStore::empty();
+                known.add(authority.certificate.der().clone()).unwrap();
+                let provider = Arc::new(ring::default_provider());
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(known), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+            None => builder.with_no_client_auth(),
+        };
         let mut config = builder.with_single_cert(vec![proof.certificate], proof.key).unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let config = Arc::new(config);
@@ -142,11 +154,20 @@ impl Server {
     /// [`Server::saying`], at a port.
     pub(crate) fn at(port: u16, proof: Proof, text: &'static str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        Self::tls_at(listener, proof, rustls::ALL_VERSIONS, move |secured, _| {
+        Self::tls_at(listener, None, proof, rustls::ALL_VERSIONS, move |secured, _| {
             let _ = secured.write_all(text.as_bytes());
             secured.conn.send_close_notify();
             let _ = secured.flush();
         })
+    }
+
+    /// [`Server::tls`], of one that wants a certificate of this authority from who asks.
+    pub(crate) fn demanding(
+        authority: &Authority,
+        proof: Proof,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Self {
+        Self::tls_at(TcpListener::bind("127.0.0.1:0").unwrap(), Some(authority), proof, versions, |_, _| {})
     }
 
     /// What was said to it until now.
