@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ocf_wasm_tests::host::{Ran, TestHost, free_port, hostile};
+use ocf_wasm_tests::host::{Ran, TestHost, free_port, hostile, is_root};
 
 const AGENT: &str = "test/hostile";
 /// The caller's patience.
@@ -361,4 +364,40 @@ fn no_proxy_is_used_no_cookie_kept_and_nothing_unpacked() {
     assert!(proxy.heard.lock().unwrap().is_empty());
     let asked = format!("GET /health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server.address);
     assert_eq!(*server.heard.lock().unwrap(), [asked.clone(), asked]);
+}
+
+/// A socket counts by whom it belongs to and how one gets there, not by its name alone.
+#[test]
+fn a_socket_is_asked_that_root_or_its_owner_made_and_no_other() {
+    let host = host();
+    let place = |name: &str| host.path().join("etc/sockets").join(name);
+    fs::create_dir_all(place("")).unwrap();
+    let look = |unix: &str| {
+        host.policy(AGENT, &format!("format = 1\n[endpoint.web]\nunix = {{ {unix} }}\n"));
+        host.action(AGENT, "start").with("do", "scan").with("in", "start").timeout_ms(9_000).run()
+    };
+    let path = |name: &str| format!("path = \"/etc/ocf-wasm/sockets/{name}\"");
+    let answering = |listener: UnixListener| {
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+    };
+    // Asked until nobody is let any more: it was asked.
+    answering(UnixListener::bind(place("roots")).unwrap());
+    let _ = look(&path("roots")).says("more than 1000 questions to endpoints");
+    fs::write(place("file"), "").unwrap();
+    let _ = look(&path("file")).is(1).says("what is there is no socket");
+    symlink("roots", place("link")).unwrap();
+    let _ = look(&path("link")).is(1).says("what is there is no socket");
+    symlink(".", place("way")).unwrap();
+    let _ = look(&path("way/roots")).is(1).says("not safe");
+    if is_root() {
+        answering(UnixListener::bind(place("others")).unwrap());
+        chown(place("others"), Some(65_534), None).unwrap();
+        let _ = look(&path("others")).is(1).says("belongs to user 65534, neither to root nor to its `owner`");
+        let named = format!("{}, owner = \"65534\"", path("others"));
+        let _ = look(&named).says("more than 1000 questions to endpoints");
+    }
+    // One that has no place in the file system cannot even be named.
+    for name in ["@docker", "\\u0000docker"] {
+        let _ = look(&format!("path = \"{name}\"")).is(4);
+    }
 }
