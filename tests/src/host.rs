@@ -177,6 +177,7 @@ impl TestHost {
             environment: Vec::new(),
             before: String::new(),
             under: Vec::new(),
+            through: Vec::new(),
             user: None,
         }
     }
@@ -297,6 +298,7 @@ pub struct Call<'a> {
     environment: Vec<(OsString, OsString)>,
     before: String,
     under: Vec<String>,
+    through: Vec<String>,
     user: Option<u32>,
 }
 
@@ -331,6 +333,12 @@ impl Call<'_> {
     /// Runs it under a program that executes its last arguments, such as `strace -o FILE`.
     pub fn under(mut self, words: &[&str]) -> Self {
         self.under.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Has it executed by a program that gets its first arguments, and then the call's.
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through.extend(words.iter().map(|word| (*word).to_owned()));
         self
     }
 
@@ -374,7 +382,9 @@ impl Call<'_> {
             assignment.push(value);
             quote(&mut text, &assignment);
         }
-        quote(&mut text, OsStr::new(&self.program));
+        for word in self.through.iter().chain([&self.program]) {
+            quote(&mut text, OsStr::new(word));
+        }
         for argument in &self.arguments {
             quote(&mut text, argument);
         }
