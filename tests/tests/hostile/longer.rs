@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use ocf_wasm_tests::handmade::Handmade;
 use ocf_wasm_tests::host::{Action, HOSTILE_POLICY, Ran, TestHost, kill};
 
 use super::table::AGENT;
@@ -148,4 +149,48 @@ fn a_damaged_pinned_policy_is_mended_by_the_next_start() {
     assert_eq!(fs::read(&pinned).unwrap(), good);
     let _ = expect(&monitor, 0, "");
     let _ = expect(&action(&host, "stop", "nothing", "none", "x"), 0, "");
+}
+
+/// What an author writes is text in the metadata, and nothing else: no element, no entity, no character that XML has not.
+#[test]
+fn no_word_of_an_author_is_xml() {
+    const NAME: &str = "test/handmade";
+    // As they stand in the component, and what a reader is shown; nothing: they are refused.
+    let all = [
+        (
+            "</shortdesc><actions><action name='evil'/></actions>",
+            Some("</shortdesc><actions><action name='evil'/></actions>"),
+        ),
+        ("]]><action name='evil'/>", Some("]]><action name='evil'/>")),
+        (
+            "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>&e;",
+            Some("<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>&e;"),
+        ),
+        ("&lt;action name='evil'/&gt;", Some("&lt;action name='evil'/&gt;")),
+        ("<?xml version='1.0'?><?php evil ?>", Some("<?xml version='1.0'?><?php evil ?>")),
+        (r"a\\u0000b", None),
+        (r"a\\u001b[2Jb", None),
+        (r"a\\uffffb", None),
+        (r"a\\ud800b", None),
+    ];
+    for (words, shown) in all {
+        let host = TestHost::new();
+        let text = Handmade::default().text(NAME).replace(r#"\"short\":\"x\""#, &format!(r#"\"short\":\"{words}\""#));
+        let file = host.path().join("words.wasm");
+        fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+        let ran = host.run(&["install", "--allow-unsigned", file.to_str().unwrap()]);
+        let Some(shown) = shown else {
+            assert!(ran.code == 1 && !ran.stderr.contains(char::from(0x1b)), "{words}: {ran:#?}");
+            continue;
+        };
+        assert_eq!(ran.code, 0, "{words}: {ran:#?}");
+        let printed = host.call(NAME).argument("meta-data").is(0).stdout;
+        let options = roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
+        let document =
+            roxmltree::Document::parse_with_options(&printed, options).unwrap_or_else(|e| panic!("{e}: {printed}"));
+        let named = |name: &str| document.descendants().filter(|node| node.has_tag_name(name)).collect::<Vec<_>>();
+        assert!(named("action").iter().all(|action| action.attribute("name") != Some("evil")), "{printed}");
+        let own = document.root_element().children().filter(|node| node.has_tag_name("shortdesc"));
+        assert_eq!(own.map(|node| node.text()).collect::<Vec<_>>(), [Some(shown)], "{printed}");
+    }
 }
