@@ -38,7 +38,7 @@ pub enum Verdict {
     /// It did not return in time.
     TimedOut,
     /// It waited for the host, which took until the deadline over this.
-    Waited(&'static str),
+    Waited(String),
 }
 
 /// What the host knows of the effects of an instance.

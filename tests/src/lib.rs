@@ -8,6 +8,7 @@ pub mod document;
 pub mod executor;
 pub mod furnish;
 pub mod handmade;
+pub mod hanging;
 pub mod host;
 pub mod node;
 pub mod processes;

@@ -85,7 +85,7 @@ fn a_script_that_fails_or_leaves_nothing_is_a_failed_start_with_its_last_words()
 #[test]
 fn a_script_that_does_not_end_is_ended_by_the_stop() {
     let host = host("exec sleep 1003\n");
-    let _ = action(&host, "start").is(1).says("start: program.start did not come to an end in time");
+    let _ = action(&host, "start").is(1).says("start: program.start of daemon did not come to an end in time");
     let left = host.processes("forks");
     assert_eq!(left.len(), 1, "{left:?}");
     action(&host, "stop").is(0);

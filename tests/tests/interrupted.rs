@@ -129,6 +129,6 @@ fn who_ignores_a_signal_is_not_interrupted_by_it() {
     let status = run.0.wait().unwrap();
     let said = std::io::read_to_string(run.0.stderr.take().unwrap()).unwrap();
     assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("ocf-exit-reason:start: program.run did not come to an end in time"), "{said}");
+    assert!(said.contains("ocf-exit-reason:start: program.run of stuck did not come to an end in time"), "{said}");
     let _ = host.run(&["run", "test/hostile", "stop", "--instance", &instance]);
 }

@@ -67,7 +67,7 @@ const ENDS: [Misdeed; 6] = [
 const WAITS: [Misdeed; 3] = [
     of_plugin("sleep", IN_TIME),
     of_plugin("doze", IN_TIME),
-    of_plugin("stuck", "program.run did not come to an end in time"),
+    of_plugin("stuck", "program.run of stuck did not come to an end in time"),
 ];
 
 /// What never ends and computes.

@@ -1,6 +1,7 @@
 //! The broker: the process that Pacemaker started. It holds policy, effects, deadline and record, and answers the
 //! runner's questions; it never touches an engine nor parses what a plugin or a peer sent, beyond the seam's messages.
 
+mod apart;
 mod process;
 mod recording;
 mod session;
@@ -21,9 +22,9 @@ use crate::guard;
 use crate::instance::{Daemon, Directory, Record};
 use crate::ocf::request::Guest;
 use crate::policy::template::Values;
-use crate::policy::{Access, Lifetime, Policy};
+use crate::policy::{Lifetime, Policy};
 use crate::report::Log;
-use crate::seam::{Answer, Error, Export, Slot, path, program, state};
+use crate::seam::{Answer, Call, Error, Export, Slot, path, program, state};
 
 /// When to answer, from the caller's timeout.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,8 @@ pub struct Broker<'a> {
     /// What the action asked for.
     pub used: Used,
     export: Export,
+    /// What does for it what may hang; none until that is needed.
+    apart: Option<apart::Apart>,
     path_bytes: paths::Budget,
     asked: web::Asked,
 }
@@ -105,6 +108,7 @@ impl<'a> Broker<'a> {
             pretend_nothing_is_installed: false,
             used: Used::default(),
             export: Export::Validate { level: 0 },
+            apart: None,
             path_bytes: paths::Budget::default(),
             asked: web::Asked::default(),
         }
@@ -238,8 +242,8 @@ impl state::Host for Broker<'_> {
 impl program::Host for Broker<'_> {
     fn available(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
         self.count("program.available", false)?;
-        match self.permit(&label, &slots, None) {
-            Ok(_) => Ok(true),
+        match self.apart(false, Call::ProgramAvailable { label, slots }) {
+            Ok(()) => Ok(true),
             Err(Error::Unavailable(_)) => Ok(false),
             Err(error) => Err(error),
         }
@@ -247,18 +251,21 @@ impl program::Host for Broker<'_> {
 
     fn run(&mut self, label: String, slots: Vec<Slot>, input: Option<Vec<u8>>) -> Answer<program::Output> {
         self.count("program.run", false)?;
-        let permit = self.permit(&label, &slots, Some(Lifetime::Action))?;
+        let call = Call::ProgramRun { label: label.clone(), slots, input };
+        self.binding(&label, Some(Lifetime::Action))?;
+        self.apart::<()>(true, call.clone())?;
         // What its own script does to a daemon that is tracked does not leave the tracks.
         if !self.record.daemons.contains_key(&label) {
             self.leave_the_tracks()?;
         }
         self.used.program()?;
-        permit.count(|| self.directory.make().map(|()| self.directory.rate_path(&label)))?;
-        permit.run(&self.record.instance, self.directory.mark(), input, self.deadline.plugin)
+        self.apart(false, call)
     }
 
     fn start(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
         self.count("program.start", true)?;
+        self.binding(&label, Some(Lifetime::Instance))?;
+        self.apart::<()>(true, Call::ProgramStart { label: label.clone(), slots: slots.clone() })?;
         let permit = self.permit(&label, &slots, Some(Lifetime::Instance))?;
         if !self.is_recorded {
             return Err(Error::Unavailable(format!("program {label}: this instance has no record to keep it in")));
@@ -327,55 +334,54 @@ impl program::Host for Broker<'_> {
     }
 }
 
-impl Broker<'_> {
-    #[cold]
-    #[inline(never)]
-    fn path(&mut self, what: &str, label: &str, name: &str, access: Access) -> Answer<paths::Permit> {
-        self.count(what, access == Access::Write)?;
-        paths::permit(&self.policy, label, name, access, self.values())
-    }
-}
-
 /// Cold, as `endpoint` is: most monitors ask for no file, and pay for each page of code that lies between what they ask for.
 impl path::Host for Broker<'_> {
     #[cold]
     #[inline(never)]
     fn stat(&mut self, label: String, name: String) -> Answer<Option<path::Facts>> {
-        self.path("path.stat", &label, &name, Access::Read)?.stat()
+        self.count("path.stat", false)?;
+        self.apart(false, Call::PathStat { label, name })
     }
 
     #[cold]
     #[inline(never)]
     fn read(&mut self, label: String, name: String, offset: u64, limit: u32) -> Answer<Option<Vec<u8>>> {
-        self.path("path.read", &label, &name, Access::Read)?.read(offset, limit, &mut self.path_bytes)
+        self.count("path.read", false)?;
+        self.apart(false, Call::PathRead { label, name, offset, limit })
     }
 
     #[cold]
     #[inline(never)]
     fn write(&mut self, label: String, name: String, content: Vec<u8>, mode: u16) -> Answer<()> {
-        let permit = self.path("path.write", &label, &name, Access::Write)?;
+        self.count("path.write", true)?;
+        let (ask_label, ask_name) = (label.clone(), name.clone());
+        self.apart::<()>(true, Call::PathWrite { label: ask_label, name: ask_name, content: Vec::new(), mode })?;
         self.leave_the_tracks()?;
-        permit.write(&content, mode, &mut self.path_bytes)
+        self.apart(false, Call::PathWrite { label, name, content, mode })
     }
 
     #[cold]
     #[inline(never)]
     fn remove(&mut self, label: String, name: String) -> Answer<bool> {
         // What is gone leaves nothing that a stop would have to end.
-        self.path("path.remove", &label, &name, Access::Write)?.remove()
+        self.count("path.remove", true)?;
+        self.apart(false, Call::PathRemove { label, name })
     }
 
     #[cold]
     #[inline(never)]
     fn list(&mut self, label: String, name: String) -> Answer<Option<Vec<path::Entry>>> {
-        self.path("path.list", &label, &name, Access::Read)?.list()
+        self.count("path.list", false)?;
+        self.apart(false, Call::PathList { label, name })
     }
 
     #[cold]
     #[inline(never)]
     fn make_directory(&mut self, label: String, name: String, mode: u16) -> Answer<bool> {
-        let permit = self.path("path.make-directory", &label, &name, Access::Write)?;
+        self.count("path.make-directory", true)?;
+        let call = Call::PathMakeDirectory { label, name, mode };
+        self.apart::<()>(true, call.clone())?;
         self.leave_the_tracks()?;
-        permit.make_directory(mode)
+        self.apart(false, call)
     }
 }

@@ -97,7 +97,7 @@ impl From<&Verdict> for Returned {
             Verdict::Unfit(text) => Self::Unfit(text.clone()),
             Verdict::Broken(text) => Self::Broken(text.clone()),
             Verdict::TimedOut => Self::TimedOut,
-            Verdict::Waited(call) => Self::Waited((*call).to_owned()),
+            Verdict::Waited(call) => Self::Waited(call.clone()),
         }
     }
 }

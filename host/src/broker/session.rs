@@ -32,7 +32,7 @@ pub struct Session<'a> {
     log_lines: u32,
     log_bytes: usize,
     /// The question whose answer came after the deadline, because it took long.
-    late: Option<&'static str>,
+    late: Option<String>,
 }
 
 impl<'a> Session<'a> {
@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
         let verdict = process.call(export, deadline, |channel| self.serve(export, channel));
         self.process = Some(process).filter(Process::is_there);
         let masked = |text: String| self.broker.log.masked(&text).into_owned();
-        match (verdict, self.late) {
+        match (verdict, self.late.clone()) {
             (Verdict::TimedOut, Some(call)) => Verdict::Waited(call),
             // Before it is cut: half a secret would not be found.
             (Verdict::Done(Err(failure)), _) => {
@@ -95,6 +95,7 @@ impl<'a> Session<'a> {
             match channel.receive(crate::guard!("I4", Some(self.broker.deadline.plugin), None))? {
                 FromRunner::Call(call) => {
                     let (name, began) = (call.name(), Instant::now());
+                    let waited = call.waited();
                     let asked = self.trace.is_on().then(|| format!("{call:?}"));
                     let mut shown = String::new();
                     self.recorder.write(|| Entry::Asked(encode(&call)));
@@ -117,7 +118,7 @@ impl<'a> Session<'a> {
                     self.recorder.write(|| Entry::Answered { answer: answer.clone(), took: began.elapsed() });
                     let now = Instant::now();
                     if now >= self.broker.deadline.plugin && now - began >= LONG {
-                        self.late = Some(name);
+                        self.late = Some(waited);
                     }
                     channel.send_bytes(&answer, Some(self.broker.deadline.plugin))?;
                 }

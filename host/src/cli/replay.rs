@@ -120,7 +120,7 @@ struct Replay<'a> {
     /// What the host knew last, for what the recording does not say.
     tracked: Tracked,
     /// The question that was asked last.
-    asked: &'static str,
+    asked: String,
     differences: Vec<String>,
     /// Whether something was asked that has no answer: what follows means nothing.
     is_over: bool,
@@ -136,7 +136,7 @@ impl<'a> Replay<'a> {
             facts,
             process: None,
             tracked,
-            asked: "",
+            asked: String::new(),
             differences,
             is_over: false,
         }
@@ -221,7 +221,7 @@ impl<'a> Replay<'a> {
             }
             match channel.receive(Some(self.facts.deadline))? {
                 FromRunner::Call(call) => {
-                    self.asked = call.name();
+                    self.asked = call.waited();
                     let number = export.calls.len() - calls.len() + 1;
                     let place = format!("{}, call {number}", place(at, export));
                     match answer(&call, calls.next(), &place) {
@@ -306,7 +306,7 @@ impl Resource for Replay<'_> {
         }
         let result = recorded.result.clone().unwrap_or_default();
         let verdict = match (verdict, is_waited(recorded)) {
-            (Verdict::TimedOut, true) => Verdict::Waited(self.asked),
+            (Verdict::TimedOut, true) => Verdict::Waited(self.asked.clone()),
             (verdict, _) => verdict,
         };
         let shown = record::returned(&Returned::from(&verdict));

@@ -43,7 +43,7 @@ macro_rules! seam {
         $( @$own:ident($($passed:ident: $Passed:ty),*) -> $Own:ty; )*
     } )*) => {
         /// A question of the plugin.
-        #[derive(Debug, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Serialize, Deserialize)]
         #[allow(missing_docs, reason = "one variant a function of the WIT, where the words stand")]
         pub enum Call {
             $( $( $Call { $($argument: $Argument),* }, )* )*
@@ -62,6 +62,24 @@ macro_rules! seam {
                     Self::WebSend { .. } => "endpoint.http",
                     Self::WebReceive { .. } => "endpoint.http (more)",
                     Self::WebEnd { .. } => "endpoint.http (end)",
+                }
+            }
+        }
+
+        impl Call {
+            /// Returns what did not come to an end: the function, and of which label where the node decides how long it takes.
+            pub fn waited(&self) -> String {
+                match self {
+                    Self::PathStat { label, .. }
+                    | Self::PathRead { label, .. }
+                    | Self::PathWrite { label, .. }
+                    | Self::PathRemove { label, .. }
+                    | Self::PathList { label, .. }
+                    | Self::PathMakeDirectory { label, .. }
+                    | Self::ProgramAvailable { label, .. }
+                    | Self::ProgramRun { label, .. }
+                    | Self::ProgramStart { label, .. } => format!("{} of {label}", self.name()),
+                    _ => self.name().to_owned(),
                 }
             }
         }

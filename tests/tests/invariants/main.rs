@@ -6,6 +6,7 @@
 mod answers;
 mod bytes;
 mod reach;
+mod time;
 mod told;
 
 use std::fs;

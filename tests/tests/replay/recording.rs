@@ -67,7 +67,7 @@ fn no_secret_is_in_the_file() {
         host.action(HOSTILE, "start").with("do", "tell").with("in", "start").with("password", password)
     };
     let ran = record(&tell("swordfish"), &file).is(1);
-    assert!(ran.reason().contains("swordfish"), "the plugin had it: {ran:#?}");
+    assert!(ran.reason().contains("it is *********!"), "the plugin had it, and nobody is told: {ran:#?}");
     let written = fs::read_to_string(&file).unwrap();
     assert!(!written.contains("swordfish"), "{written}");
     let recording = files.read("told.json");

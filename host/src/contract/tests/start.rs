@@ -99,7 +99,7 @@ fn a_start_without_an_answer_fails_and_names_the_step() {
     for (verdict, told_of) in [
         (broken(), (1, "start: unreachable")),
         (Verdict::TimedOut, (1, "start: no answer from the plugin in time")),
-        (Verdict::Waited("program.run"), (1, "start: program.run did not come to an end in time")),
+        (Verdict::Waited("program.run".to_owned()), (1, "start: program.run did not come to an end in time")),
         (unfit(), (5, "the plugin does not fit this host: it imports what is not there")),
     ] {
         let mut fake = Fake::recorded().answers("start", [verdict]);
