@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use ocf_wasm_tests::handmade::Handmade;
 use ocf_wasm_tests::host::{TestHost, finish, plugin};
 
 /// A component that does something, for somebody else.
@@ -137,29 +138,79 @@ fn a_component_of_another_world_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn what_names_a_function_and_means_another_never_runs() {
-    let host = TestHost::new();
-    // The functions have the right names, which is all that an install looks at.
+fn what_names_a_function_and_means_another_is_refused() {
+    let host = TestHost::with(&["dummy"]);
     let other = r#"(import "ocf:agent/program@0.1.0" (instance (export "stop" (func (result u64)))))"#;
-    for (name, import, result, code, reason) in [
-        ("test/import", other, "", 5, "`stop` has the wrong type"),
-        ("test/export", "", "(result u32)", 5, "exports another `monitor`: expected `result` found `u32`"),
+    let later = r#"(import "ocf:agent/program@0.1.7" (instance (export "stop" (func (param "label" u64)))))"#;
+    // Of the right shape, and one of its types is another.
+    let nested = r#"(import "ocf:agent/path@0.1.0" (instance
+        (type $error' (variant (case "denied" u64)))
+        (export "error" (type $error (eq $error')))
+        (export "remove" (func (param "label" string) (param "name" string) (result (result bool (error $error)))))))"#;
+    for (import, result, words) in [
+        (other, "", ["imports ocf:agent/program@0.1.0", "`stop`"]),
+        (later, "", ["imports ocf:agent/program@0.1.7", "`stop`"]),
+        (nested, "", ["imports ocf:agent/path@0.1.0", "`remove`"]),
+        ("", "(result u32)", ["exports ocf:agent/lifecycle@0.1.0", "`validate`, `start`, `stop`, `monitor`"]),
     ] {
         let path = host.path().join("misfit.wasm");
-        fs::write(&path, wat::parse_str(misfit(name, import, result)).unwrap()).unwrap();
-        host.policy(name, "format = 1\n");
-        host.add(&path, &[]);
-        let _ = host.action(name, "monitor").is(7);
-        // Nothing was started, so there is no reason to fence the node.
-        let _ = host.action(name, "stop").is(0);
-        let _ = host.action(name, "start").is(code).says(reason);
-        for _ in 0..50 {
-            // Also where it ends before it is asked anything.
-            let _ = host.action(name, "monitor").recurring().is(1).says(reason);
-        }
-        // What was recorded before it was tried is nothing that could be left.
-        let _ = host.action(name, "stop").is(0);
-        let _ = host.action(name, "monitor").is(7);
+        fs::write(&path, wat::parse_str(misfit("test/misfit", import, result)).unwrap()).unwrap();
+        refuses(&host, &path, &[words[0], words[1], "build against wit/ocf-agent 0.1.0"]);
+    }
+}
+
+/// Of what is not ours only the names are known when it is installed.
+#[test]
+fn what_names_a_function_of_wasi_and_means_another_never_runs() {
+    let host = TestHost::new();
+    let (name, reason) = ("test/import", "`exit` has the wrong type");
+    let import = r#"(import "wasi:cli/exit@0.2.6" (instance (export "exit" (func (result u64)))))"#.to_owned();
+    let path = host.path().join("misfit.wasm");
+    let plugin = Handmade { before: import, ..Handmade::default() };
+    fs::write(&path, wat::parse_str(plugin.text(name)).unwrap()).unwrap();
+    host.policy(name, "format = 1\n");
+    host.add(&path, &[]);
+    let _ = host.action(name, "monitor").is(7);
+    // Nothing was started, so there is no reason to fence the node.
+    let _ = host.action(name, "stop").is(0);
+    let _ = host.action(name, "start").is(5).says(reason);
+    for _ in 0..50 {
+        // Also where it ends before it is asked anything.
+        let _ = host.action(name, "monitor").recurring().is(1).says(reason);
+    }
+    // What was recorded before it was tried is nothing that could be left.
+    let _ = host.action(name, "stop").is(0);
+    let _ = host.action(name, "monitor").is(7);
+}
+
+/// One component for each part of WebAssembly that our world does not need: host/engine says which, and why.
+#[test]
+fn what_the_engine_leaves_out_is_named() {
+    let host = TestHost::with(&["dummy"]);
+    let vector = "(v128.const i32x4 0 0 0 0)";
+    for (name, text) in [
+        ("threads", "(core module (memory 1 1 shared))".to_owned()),
+        ("garbage collection", "(core module (type (struct (field i32))))".to_owned()),
+        ("garbage collection", "(core module (table 1 externref))".to_owned()),
+        ("typed function references", "(core module (type $t (func)) (func (param (ref $t))))".to_owned()),
+        ("exceptions", "(core module (tag))".to_owned()),
+        ("64-bit memories", "(core module (memory i64 1))".to_owned()),
+        ("several memories in one module", "(core module (memory 1) (memory 1))".to_owned()),
+        ("relaxed SIMD", format!("(core module (func (result v128) (i8x16.relaxed_swizzle {vector} {vector})))")),
+        ("tail calls", "(core module (func $f (return_call $f)))".to_owned()),
+        (
+            "wide arithmetic",
+            "(core module (func (result i64 i64) (i64.mul_wide_u (i64.const 1) (i64.const 1))))".to_owned(),
+        ),
+        ("stack switching", "(core module (type $f (func)) (type $c (cont $f)))".to_owned()),
+        ("asynchronous functions", "(type (stream u8))".to_owned()),
+        ("error contexts", "(core func (canon error-context.drop))".to_owned()),
+        ("a proposal that is not finished", "(core module (memory 1 (pagesize 1)))".to_owned()),
+    ] {
+        let path = host.path().join("left-out.wasm");
+        let text = format!("(component {text})");
+        fs::write(&path, wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))).unwrap();
+        refuses(&host, &path, &["uses ", name, "which this host leaves out", "build it without"]);
     }
 }
 

@@ -45,10 +45,15 @@ fn doing(start: &str) -> Handmade {
 fn memory_is_summed_over_all_memories() {
     // Two memories that grow by 30 MiB each fit; a little more, and the second growth is refused.
     let grown = |pages: u32| Handmade {
-        code: "(memory $other 1)".to_owned(),
+        before: r#"(core module $other (memory $m 1)
+                (func (export "grow") (param i32) (result i32) (memory.grow $m (local.get 0))))
+            (core instance $other (instantiate $other))"#
+            .to_owned(),
+        with: r#"(with "other" (instance $other))"#.to_owned(),
+        code: r#"(import "other" "grow" (func $grow (param i32) (result i32)))"#.to_owned(),
         start: format!(
             "(if (i32.eq (memory.grow $own (i32.const {pages})) (i32.const -1)) (then unreachable))
-             (if (i32.eq (memory.grow $other (i32.const {pages})) (i32.const -1)) (then unreachable))"
+             (if (i32.eq (call $grow (i32.const {pages})) (i32.const -1)) (then unreachable))"
         ),
         ..Handmade::default()
     };
@@ -65,7 +70,11 @@ fn a_plugin_may_go_on_asking_for_memory_that_it_does_not_get() {
 
 #[test]
 fn memories_are_counted() {
-    let memories = |count: usize| Handmade { code: "(memory 0)".repeat(count - 1), ..Handmade::default() };
+    // One a module, as the engine wants it.
+    let memories = |count: usize| Handmade {
+        before: format!("(core module $m (memory 0)) {}", "(core instance (instantiate $m))".repeat(count - 1)),
+        ..Handmade::default()
+    };
     starts(&memories(8), WENT_ON);
     starts(&memories(9), "memory count too high");
 }

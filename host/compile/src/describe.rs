@@ -7,6 +7,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use crate::fit::Fit;
+
 /// Bytes of all notes of one name; metadata of 256 KiB is refused later, with its own words.
 const NOTE_BYTES: usize = 1024 * 1024;
 
@@ -25,19 +27,28 @@ pub(crate) struct Description {
 struct Interface {
     name: String,
     functions: Vec<String>,
+    /// Those of its names that are of another type than in this host's WIT; for an export, or missing.
+    misfits: Vec<String>,
 }
 
 pub(crate) fn describe(engine: &Engine, compiled: &Component, component: &[u8]) -> Result<Description> {
     let whole = compiled.component_type();
+    let fit = Fit::of(component)?;
     Ok(Description {
-        imports: whole.imports(engine).map(|(name, item)| interface(engine, name, &item.ty)).collect(),
-        exports: whole.exports(engine).map(|(name, item)| interface(engine, name, &item.ty)).collect(),
+        imports: whole
+            .imports(engine)
+            .map(|(name, item)| interface(engine, name, &item.ty, fit.of_import(name)))
+            .collect(),
+        exports: whole
+            .exports(engine)
+            .map(|(name, item)| interface(engine, name, &item.ty, fit.of_export(name)))
+            .collect(),
         metadata: note(component, "ocf:metadata")?,
         requests: note(component, "ocf:request")?,
     })
 }
 
-fn interface(engine: &Engine, name: &str, item: &ComponentItem) -> Interface {
+fn interface(engine: &Engine, name: &str, item: &ComponentItem, misfits: Vec<String>) -> Interface {
     let functions = match item {
         ComponentItem::ComponentInstance(instance) => instance
             .exports(engine)
@@ -46,7 +57,7 @@ fn interface(engine: &Engine, name: &str, item: &ComponentItem) -> Interface {
             .collect(),
         _ => Vec::new(),
     };
-    Interface { name: name.to_owned(), functions }
+    Interface { name: name.to_owned(), functions, misfits }
 }
 
 /// The custom sections called `name`, of the component or of the modules in it (where a linker leaves them), but not

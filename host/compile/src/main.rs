@@ -9,6 +9,7 @@
 //! code to the end. With `--describe` only the description.
 
 mod describe;
+mod fit;
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
@@ -63,9 +64,13 @@ fn run(describe_only: bool) -> Result<()> {
         bail!("not a WebAssembly component: build one for wasm32-wasip2, with crate ocf-agent");
     }
     let engine = ocf_wasm_engine::configuration().and_then(|config| Engine::new(&config)).map_err(cause)?;
-    let compiled = Component::new(&engine, &component)
-        .map_err(cause)
-        .context("damaged, or made by newer tools than this host knows: copy or build it again")?;
+    let compiled = Component::new(&engine, &component).map_err(|error| match left_out(&component) {
+        Some(names) => anyhow::anyhow!(
+            "uses {names}, which this host leaves out of its engine: build it without, as rustc, TinyGo, componentize-py \
+             and componentize-js do if nothing else is asked of them"
+        ),
+        None => cause(error).context("damaged, or made by newer tools than this host knows: copy or build it again"),
+    })?;
     let description = serde_json::to_vec(&describe::describe(&engine, &compiled, &component)?)?;
     let mut out = std::io::stdout().lock();
     if describe_only {
@@ -82,6 +87,25 @@ fn run(describe_only: bool) -> Result<()> {
     out.write_all(&native)?;
     out.flush()?;
     Ok(())
+}
+
+/// What a component uses that the engine leaves out, by name. None if that is not what is wrong with it.
+fn left_out(component: &[u8]) -> Option<String> {
+    let is_valid = |features| wasmparser::Validator::new_with_features(features).validate_all(component).is_ok();
+    let used = ocf_wasm_engine::features();
+    let with =
+        |rows: &[(wasmtime::WasmFeatures, &str)]| rows.iter().fold(used, |all, (feature, _)| all.union(*feature));
+    let mut needed = ocf_wasm_engine::LEFT_OUT.to_vec();
+    if is_valid(used) || !is_valid(with(&needed)) {
+        return None;
+    }
+    for row in ocf_wasm_engine::LEFT_OUT {
+        let without: Vec<_> = needed.iter().copied().filter(|other| *other != row).collect();
+        if is_valid(with(&without)) {
+            needed = without;
+        }
+    }
+    Some(needed.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))
 }
 
 /// The root cause alone: what stands around it speaks of offsets in our own calls.

@@ -54,6 +54,7 @@ struct Raw {
 struct RawInterface {
     name: String,
     functions: Vec<String>,
+    misfits: Vec<String>,
 }
 
 /// Reads a component, compiles it in a limited child, and checks that this host can run it.
@@ -71,9 +72,13 @@ pub fn examine(path: &Path) -> Result<Examined> {
     let compiled = native::compile_component(source, false, Instant::now() + COMPILE)
         .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let raw: Raw = serde_json::from_slice(&compiled.description).context("the compiler's description")?;
+    let misfits: Vec<String> = misfits("imports", &raw.imports).chain(misfits("exports", &raw.exports)).collect();
     let imports: BTreeMap<_, _> = raw.imports.into_iter().map(|i| (i.name, i.functions)).collect();
     let exports: Vec<String> = raw.exports.into_iter().map(|e| e.name).collect();
     check_imports(&imports).with_context(|| path.display().to_string())?;
+    if let Some(first) = misfits.first() {
+        bail!("{}: {first}", path.display());
+    }
     if !is_exported(&exports, "lifecycle") {
         bail!(
             "{}: does not export ocf:agent/lifecycle@0.1.0, so it is no resource agent: write one with crate ocf-agent",
@@ -89,6 +94,18 @@ pub fn examine(path: &Path) -> Result<Examined> {
     let (description, requests) = notes::read(&raw.metadata, &raw.requests, offered)
         .with_context(|| format!("{}: custom section", path.display()))?;
     Ok(Examined { component, digest, native: compiled.native, description, requests, imports, exports })
+}
+
+/// What is of other types than in this host's WIT, a sentence an interface.
+fn misfits<'a>(verb: &'a str, interfaces: &'a [RawInterface]) -> impl Iterator<Item = String> + 'a {
+    interfaces.iter().filter(|interface| !interface.misfits.is_empty()).map(move |interface| {
+        let names = interface.misfits.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!(
+            "{verb} {} with another {names} than this host's WIT has: build against wit/ocf-agent {}",
+            interface.name,
+            env!("CARGO_PKG_VERSION")
+        )
+    })
 }
 
 /// The interfaces of this host with their functions, from the WIT itself.
