@@ -5,9 +5,8 @@ use ocf_wasm::{agent, capability::program::keeper, ocf::Request, report, sys};
 
 ocf_wasm::entry!(agent);
 
-/// musl's own is slower, and maps memory in small pieces: page faults are what an action costs.
 #[global_allocator]
-static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static MEMORY: sys::heap::Memory = sys::heap::Memory;
 
 fn agent(arguments: Vec<std::ffi::OsString>) {
     let start = std::time::Instant::now();
@@ -19,6 +18,7 @@ fn agent(arguments: Vec<std::ffi::OsString>) {
     // What else the caller has open is nobody's here, and may leave no room.
     sys::fd::close_from(3);
     let request = Request::read(arguments, std::env::vars_os(), agent::host_name);
+    sys::entry::forget_parameters();
     let (prefix, outcome) = match request {
         Ok(request) => (request.reason_prefix.clone(), agent::perform(&request, start)),
         Err(unreadable) => ("ocf-exit-reason:".to_owned(), agent::unreadable(&unreadable)),

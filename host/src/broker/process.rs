@@ -10,9 +10,9 @@ use nix::unistd::Pid;
 use crate::contract::Verdict;
 use crate::runner::{self, Facts, limits};
 use crate::sandbox::runner::{self as sandbox, Bounds};
-use crate::seam::{Channel, Export, FromRunner, Lost, encode};
-use crate::sys::fork;
+use crate::seam::{Channel, Export, FromRunner, Lost, decode, encode};
 use crate::sys::user::User;
+use crate::sys::{fork, heap};
 
 /// A runner. Gone when this is dropped.
 #[derive(Debug)]
@@ -43,7 +43,12 @@ impl Process {
                     let tell = |text: String| drop(theirs.send(&FromRunner::Panicked(text)));
                     crate::sandbox::escaped::run(deed, theirs.number(), broker.as_raw(), &tell);
                 }
-                runner::serve(theirs, native, facts, sandbox::close)
+                // Nothing else of what the broker knows: no policy, no parameter that the plugin is not given.
+                let kept = crate::guard!("heap", heap::leave(&encode(&facts)).ok().and_then(decode), Some(facts));
+                match kept {
+                    Some(facts) => runner::serve(theirs, native, facts, sandbox::close),
+                    None => crate::sys::exit::now(0),
+                }
             }
             Err(error) => {
                 let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));

@@ -1,13 +1,15 @@
 //! What a plugin is told without asking anybody: read from the request before the fork, in the WIT's own types.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::ocf::request::{Clone_, Notice};
 use crate::ocf::{Action, Parameters};
 use crate::seam::instance::{ActionName, CloneFacts, Member, Moment, Move, Notice as Announced};
 
-/// All that a plugin may know without asking. Inherited through the fork.
-#[derive(Clone, Debug)]
+/// All that a plugin may know without asking: all that a runner keeps of what the broker knows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// The instance's name.
     pub instance: String,
@@ -24,9 +26,18 @@ pub struct Facts {
     /// Source and target.
     pub migration: Option<Move>,
     /// When the host answers in the plugin's place.
+    #[serde(serialize_with = "left", deserialize_with = "from_now")]
     pub deadline: Instant,
     /// Bytes of linear memory.
     pub memory_bytes: usize,
+}
+
+fn left<S: serde::Serializer>(deadline: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+    deadline.saturating_duration_since(Instant::now()).serialize(serializer)
+}
+
+fn from_now<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+    Ok(Instant::now() + Duration::deserialize(deserializer)?)
 }
 
 /// A clone, as the WIT tells of it.

@@ -23,6 +23,28 @@ macro_rules! entry {
     };
 }
 
+/// Overwrites the values of all parameters among the variables of this process, which were read: nothing that it forks
+/// finds them there, and nobody who looks at it from outside.
+pub fn forget_parameters() {
+    unsafe extern "C" {
+        static mut environ: *mut *mut c_char;
+    }
+    const PARAMETERS: &[u8] = b"OCF_RESKEY_";
+    // SAFETY: the C library's list of strings, of which none was added or taken away; each ends with a zero, and lies
+    // where the kernel put it, in memory that is ours to write. Nothing else reads it: this process has one thread.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            let variable = CStr::from_ptr(*at).to_bytes();
+            let value = variable.iter().position(|byte| *byte == b'=').filter(|_| variable.starts_with(PARAMETERS));
+            for place in value.map_or(0..0, |name| name + 1..variable.len()) {
+                (*at).add(place).write_volatile(0);
+            }
+            at = at.add(1);
+        }
+    }
+}
+
 /// Returns the arguments of `main`. Not from `std::env`, which knows them only where the C library is glibc.
 ///
 /// # Safety

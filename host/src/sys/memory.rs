@@ -21,6 +21,20 @@ pub fn map(file: &File, length: usize) -> std::io::Result<&'static [u8]> {
     }
 }
 
+/// Words of the stack that [`forget_stack`] overwrites: more than a key is ever passed down.
+const STACK: usize = 1024;
+
+/// Overwrites what a function that was called just before left on the stack.
+#[inline(never)]
+pub fn forget_stack() {
+    let mut words = std::mem::MaybeUninit::<[u64; STACK]>::uninit();
+    let start = words.as_mut_ptr().cast::<u64>();
+    for at in 0..STACK {
+        // SAFETY: within the array.
+        unsafe { start.add(at).write_volatile(0) };
+    }
+}
+
 /// Makes whole pages of a mapping executable, and not writable.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ pub mod exec;
 pub mod exit;
 pub mod fd;
 pub mod fork;
+pub mod heap;
 #[cfg(feature = "tool")]
 pub mod interrupt;
 pub mod landlock;
