@@ -7,8 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use ocf_wasm_tests::host::{
-    Action, TestHost, dist, finish, free_port, is_alive, is_root, kill, plugin, until, variant_of,
+    Action, HOSTILE_POLICY, TestHost, command_line, dist, finish, free_port, hostile, is_alive, is_root, kill, plugin,
+    until, variant_of,
 };
+use ocf_wasm_tests::processes;
 
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
 
@@ -82,6 +84,49 @@ fn a_record_that_is_gone_is_not_a_stop() {
     server.action("monitor").is(7);
     server.action("start").is(0);
     server.action("stop").is(0);
+}
+
+/// The action is killed, and what would end its program then is killed as well.
+#[test]
+fn what_a_killed_watcher_left_is_ended_by_the_next_action() {
+    let host = TestHost::new();
+    if !is_root() || !host.run(&["check"]).stdout.contains("by control group") {
+        return;
+    }
+    let argv = "\"/usr/bin/dash\"\nargv = [\"-c\", \"sleep 1007 & wait\"]";
+    host.policy("test/hostile", &HOSTILE_POLICY.replace("\"/usr/bin/sleep\"\nargv        = [\"1001\"]", argv));
+    host.add(&hostile(), &[]);
+    let instance = format!("orphan-{}", std::process::id());
+    let mark = format!("STUCK_OF={instance}");
+    let left = || -> Vec<i32> {
+        let all = processes::with_variable(&mark).into_iter();
+        all.filter(|pid| command_line(*pid) == "sleep 1007").collect()
+    };
+    std::thread::scope(|scope| {
+        let action = host.action("test/hostile", "start").instance(&instance).with("do", "stuck").with("in", "start");
+        let running = scope.spawn(move || action.timeout_ms(20_000).run());
+        until("the program has a child", || !left().is_empty());
+        let main = processes::parent(left()[0]).unwrap();
+        let watcher = processes::parent(main).unwrap();
+        let hand = processes::parent(watcher).unwrap();
+        let broker = processes::parent(hand).unwrap();
+        for pid in [watcher, hand, broker] {
+            kill(pid, "-STOP");
+        }
+        for pid in [watcher, hand, broker] {
+            kill(pid, "-KILL");
+        }
+        let _ = running.join().unwrap();
+    });
+    let orphans = left();
+    let ran = host.action("test/hostile", "stop").instance(&instance).run();
+    let still = left();
+    for pid in &still {
+        kill(*pid, "-KILL");
+    }
+    assert!(!orphans.is_empty(), "nothing was left: this shows nothing");
+    let _ = ran.is(0);
+    assert_eq!(still, Vec::<i32>::new());
 }
 
 /// The directory of an instance, put aside until the test ends.

@@ -50,6 +50,9 @@ pub(super) fn look(
                 Known::Lost
             }
         };
+        if lock.is_some() && action.changes_something() {
+            traces::sweep(directory, instance);
+        }
         return Ok((lock, known));
     }
 }

@@ -1,10 +1,12 @@
 //! What tells of the daemons of an instance besides its record: reports, control groups, keepers. For an instance without
-//! a record, so that a deleted file is not taken for a stop. What must never enter here: the end of a process.
+//! a record, so that a deleted file is not taken for a stop. And what tells of programs of actions that were killed.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::tree::{self, Span, Tree};
+use super::watcher::GONE;
 use super::{Report, keeper};
 use crate::instance::Directory;
 use crate::sys::process::ProcessId;
@@ -44,6 +46,23 @@ impl Traces {
         for report in &self.reports {
             let _ = std::fs::remove_file(report);
         }
+    }
+}
+
+/// Ends what programs of earlier actions left whose watcher was killed together with the action. For who holds the lock
+/// of the instance alone: no other action runs one.
+pub fn sweep(directory: &Directory, instance: &str) {
+    let Some(root) = tree::cgroup_root() else { return };
+    for group in tree::cgroups_of(&root, instance, directory.mark(), &[Span::Action]) {
+        let tree = Tree { cgroup: Some(group), ..Tree::default() };
+        super::wait_until(Instant::now() + GONE, || {
+            let is_gone = tree.members().is_empty();
+            if !is_gone {
+                tree.kill();
+            }
+            is_gone
+        });
+        tree.forget();
     }
 }
 
