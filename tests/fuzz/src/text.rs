@@ -168,7 +168,7 @@ impl Resource for Plugin<'_> {
             }
             4 => {
                 self.next();
-                Verdict::Waited("program.run")
+                Verdict::Waited("program.run".to_owned())
             }
             _ => {
                 self.next();
