@@ -17,7 +17,7 @@ pub(crate) const AGENT: &str = "test/hostile";
 /// The agent of a plugin that is written by hand.
 const HANDMADE: &str = "test/handmade";
 /// The caller's patience with what never ends, and with all else.
-const SHORT_MS: u32 = 1_500;
+const SHORT_MS: u32 = 2_000;
 const LONG_MS: u32 = 20_000;
 /// The same with what comes after an attempt, in which it may be made again.
 const AFTER_MS: u32 = 4_000;
