@@ -26,7 +26,7 @@ const fn guard(name: &'static str, file: &'static str, test: &'static str) -> Gu
     Guard { name, file, test, escaped: false, tool: false }
 }
 
-const GUARDS: [Guard; 35] = [
+const GUARDS: [Guard; 34] = [
     guard("I1", "invariants", "i01_"),
     guard("I2", "invariants", "i02_"),
     guard("I3", "invariants", "i03_"),
@@ -57,7 +57,6 @@ const GUARDS: [Guard; 35] = [
     guard("handles", "limits", "resources_that_are_held"),
     guard("descriptors", "runner", "while_a_plugin_sleeps"),
     guard("heap", "runner", "what_the_broker_knows"),
-    guard("key", "runner", "what_the_broker_knows"),
     guard("user", "runner", "while_a_plugin_sleeps"),
     Guard { escaped: true, ..guard("landlock", "escaped", "what_is_given_up") },
     guard("limits", "runner", "while_a_plugin_sleeps"),
