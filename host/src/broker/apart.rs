@@ -89,8 +89,10 @@ impl Broker<'_> {
         let broker = nix::unistd::getpid();
         let pid = fork::fork(|| {
             // No lock, no record, no log, no pipe of the cluster's.
-            fd::close_all_but(theirs.number());
-            fd::open_standard();
+            guard!("I15", {
+                fd::close_all_but(theirs.number());
+                fd::open_standard();
+            });
             fork::die_with(broker);
             while let Ok(Question { is_asked_only, left, call }) = theirs.receive(None) {
                 self.deadline.plugin = Instant::now() + left;

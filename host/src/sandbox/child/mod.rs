@@ -113,7 +113,7 @@ fn steps(plan: &Plan) -> Result<std::convert::Infallible, String> {
     for (number, from) in (0..).zip(&plan.standard) {
         guard!("I15", { fd::place(from, number).map_err(failed("standard descriptors"))? });
     }
-    guard!("I16", { fd::close_at_exec_from(3).map_err(failed("descriptors"))? });
+    fd::close_at_exec_from(3).map_err(failed("descriptors"))?;
     // 3. Signals, mask, working directory, and what it may use: as for a program that init starts.
     fork::reset_signals();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
@@ -132,7 +132,7 @@ fn steps(plan: &Plan) -> Result<std::convert::Infallible, String> {
     }
     view.enter(plan.prepared.namespaces.contains(&Namespace::Pid)).map_err(failed("view"))?;
     // 6. Beyond what bounds can it never come, whatever it executes.
-    capability::bound(plan.prepared.capabilities).map_err(failed("bounding set"))?;
+    guard!("I16", { capability::bound(plan.prepared.capabilities).map_err(failed("bounding set"))? });
     // 7. Its user and groups.
     if let Some(identity) = &plan.user {
         capability::keep_over_change_of_user().map_err(failed("capabilities"))?;
