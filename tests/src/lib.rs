@@ -1,6 +1,7 @@
 //! What the tests share: rooms in which the binaries meet the real Pacemaker, private roots to try them in, and the
 //! checkout as text.
 
+pub mod boxes;
 pub mod built;
 pub mod cluster;
 pub mod command;
@@ -13,3 +14,4 @@ pub mod host;
 pub mod node;
 pub mod processes;
 pub mod source;
+mod started;

@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 
 /// What the tests use when they are root: Pacemaker with its executor and tools, corosync, Debian's agents, the readers of
-/// metadata, what kills a process at a chosen system call, and two services to be confined.
+/// metadata, what kills a process at a chosen system call, two services to be confined, and a service manager with its
+/// bus, which is started in boxes of namespaces only.
 ///
 /// crmsh and pcs are there to read metadata and to configure clusters of namespaces; nothing of them is started. They cost 15 s and 13 MB, most of it Ruby, in
 /// which the daemon of pcs is written.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 15] = [
     "pacemaker",
     "pacemaker-cli-utils",
     "pacemaker-resource-agents",
@@ -24,6 +25,8 @@ const PACKAGES: [&str; 13] = [
     "strace",
     "postgresql",
     "nginx-light",
+    "systemd",
+    "dbus",
 ];
 
 /// Installs the targets that plugins and the agent are built for.

@@ -419,7 +419,7 @@ pub fn available() -> Result<(), String> {
         }
     }
     let trial = own_program("cluster").and_then(|program| {
-        let mut command: Command = room::bare("unshare");
+        let mut command: Command = crate::started::bare("unshare");
         command.args(["--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--propagation", "private", "--"]);
         Ok(command.arg(program).arg("check").stdin(Stdio::null()).output()?)
     });

@@ -3,8 +3,9 @@
 //! A fault is one call, and takes effect before the call returns. None of them asks the node.
 
 use super::plan::{NETWORK, NodePlan};
-use super::room::{Room, Started, bare};
+use super::room::Room;
 use crate::command::{Ran, finish};
+use crate::started::{Started, bare};
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs::{self, File};

@@ -4,19 +4,15 @@
 //! everything in the room.
 
 use super::plan::{MEMORY, NodePlan, RoomPlan, RoomReady};
-use crate::executor::{PATH, own_program};
-use anyhow::{Context as _, bail, ensure};
+use crate::executor::own_program;
+use crate::started::{Started, bare};
+use anyhow::{Context as _, ensure};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, ChildStdin, Command};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first word of a process comes within this time, or it is given up.
-const FIRST_WORD_WITHIN: Duration = Duration::from_secs(20);
 /// The end of a room takes no longer: the kernel removes its network.
 const END_WITHIN: Duration = Duration::from_secs(15);
 
@@ -107,62 +103,4 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// A process that was started, says something, and can be spoken to.
-#[derive(Debug)]
-pub(super) struct Started {
-    pub(super) child: Child,
-    pub(super) stdin: ChildStdin,
-    stdout: Option<ChildStdout>,
-    /// What it complained about.
-    pub(super) said: Arc<Mutex<String>>,
-}
-
-impl Started {
-    fn spawn(mut command: Command) -> anyhow::Result<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Ctrl-C is for the harness alone; what it holds ends in an orderly way.
-        command.process_group(0);
-        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
-        let stdin = child.stdin.take().context("stdin")?;
-        let stdout = child.stdout.take();
-        let mut stderr = child.stderr.take().context("stderr")?;
-        let said = Arc::new(Mutex::new(String::new()));
-        let heard = Arc::clone(&said);
-        std::thread::spawn(move || {
-            let mut piece = [0; 1024];
-            while let Ok(length @ 1..) = stderr.read(&mut piece) {
-                let text = String::from_utf8_lossy(&piece[..length]);
-                heard.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
-            }
-        });
-        Ok(Self { child, stdin, stdout, said })
-    }
-
-    fn first_line(&mut self) -> anyhow::Result<String> {
-        let stdout = self.stdout.take().context("its first word was heard already")?;
-        let (send, receive) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            if BufReader::new(stdout).read_line(&mut line).is_ok_and(|length| length > 0) {
-                drop(send.send(line));
-            }
-        });
-        let why = match receive.recv_timeout(FIRST_WORD_WITHIN) {
-            Ok(line) => return Ok(line),
-            Err(RecvTimeoutError::Timeout) => format!("no word within {FIRST_WORD_WITHIN:?}"),
-            Err(RecvTimeoutError::Disconnected) => "it ended".to_owned(),
-        };
-        drop(self.child.kill());
-        drop(self.child.wait());
-        bail!("{why}: {}", self.said.lock().unwrap_or_else(PoisonError::into_inner).trim())
-    }
-}
-
-/// A command with nothing of our environment: what starts Pacemaker hands its own to every agent.
-pub(super) fn bare(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().env("PATH", PATH).env("LANG", "C");
-    command
 }
