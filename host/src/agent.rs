@@ -273,8 +273,7 @@ impl Invocation<'_> {
         let node = self.request.node.clone();
         let mut broker = Broker::new(self.directory.clone(), record, Policy::default(), node, self.deadline, self.log);
         broker.is_recorded = true;
-        let labels: Vec<String> = broker.record.daemons.keys().cloned().collect();
-        for label in labels {
+        for label in broker.held() {
             if broker.end(&label, self.deadline.answer).is_err() {
                 return Outcome::because(Exit::Generic, &format!("program {label}: does not end"));
             }
@@ -305,7 +304,10 @@ impl Invocation<'_> {
             record.given.clone_from(&plan.given);
             record.parameters.clone_from(&plan.parameters);
             record.untracked = true;
-            self.directory.save(&record).map_err(io)
+            let (policy, node) = (plan.policy.clone(), self.request.node.clone());
+            let mut broker = Broker::new(self.directory.clone(), record, policy, node, self.deadline, self.log);
+            broker.hold_units();
+            self.directory.save(&broker.record).map_err(io)
         };
         match adopted() {
             Ok(()) => self.log.info("found running without a record: adopted"),

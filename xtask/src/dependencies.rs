@@ -12,11 +12,12 @@ use serde_json::Value;
 use super::{cargo, deny, root, triple};
 
 /// The binaries: name of the list, package, features.
-const BINARIES: [(&str, &str, &str); 4] = [
+const BINARIES: [(&str, &str, &str); 5] = [
     ("ocf-wasm-agent", "ocf-wasm", ""),
     ("ocf-wasm", "ocf-wasm", "tool"),
     ("ocf-wasm-compile", "ocf-wasm-compile", ""),
     ("ocf-wasm-tls", "ocf-wasm-tls", ""),
+    ("ocf-wasm-units", "ocf-wasm-units", ""),
 ];
 
 /// Reasons by package of ours and crate; the workspace's own under no package.

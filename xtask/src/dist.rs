@@ -1,5 +1,5 @@
-//! `dist`: four binaries built apart, so that the one that Pacemaker runs links no compiler, no argument parser and no
-//! cryptography for connections.
+//! `dist`: five binaries built apart, so that the one that Pacemaker runs links no compiler, no argument parser, no bus and
+//! no cryptography for connections.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,7 +32,7 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     let tls = ["ocf-wasm-tls", "--bin", "ocf-wasm-tls"];
     must(cargo(&small).args(tls).env(compiler.0, compiler.1).env(flags.0, flags.1))?;
     must(cargo(&small).args(["greeter", "--bin", "greeter"]))?;
-    must(&mut cargo(&["build", "--profile", "tool", "--package", "ocf-wasm-compile"]))?;
+    must(&mut cargo(&["build", "--profile", "tool", "--package", "ocf-wasm-compile", "--package", "ocf-wasm-units"]))?;
     must(&mut cargo(&[
         "build",
         "--profile",
@@ -53,6 +53,7 @@ pub(crate) fn run_in(dist: &Path) -> Result<()> {
     copy(&small.join("ocf-wasm-agent"), &libexec.join("ocf-wasm-agent"), 0o755)?;
     copy(&small.join("ocf-wasm-tls"), &libexec.join("ocf-wasm-tls"), 0o755)?;
     copy(&tool.join("ocf-wasm-compile"), &libexec.join("ocf-wasm-compile"), 0o755)?;
+    copy(&tool.join("ocf-wasm-units"), &libexec.join("ocf-wasm-units"), 0o755)?;
     copy(&small.join("greeter"), &libexec.join("examples/greeter"), 0o755)?;
     copy(&root().join("plugins/web-service/page.sh"), &libexec.join("examples/page"), 0o755)?;
     copy(&root().join("host/ocf-wasm.sysusers"), &dist.join("usr/lib/sysusers.d/ocf-wasm.conf"), 0o644)?;

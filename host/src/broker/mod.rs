@@ -6,6 +6,7 @@ mod process;
 mod recording;
 mod session;
 mod trace;
+mod units;
 mod used;
 mod web;
 
@@ -17,6 +18,7 @@ pub use used::Used;
 
 use std::time::{Duration, Instant};
 
+use crate::capability::program::unit::manager::Manager;
 use crate::capability::{path as paths, program as programs, state as states};
 use crate::guard;
 use crate::instance::{Daemon, Directory, Record};
@@ -84,6 +86,7 @@ pub struct Broker<'a> {
     apart: Option<apart::Apart>,
     path_bytes: paths::Budget,
     asked: web::Asked,
+    manager: Manager,
 }
 
 impl<'a> Broker<'a> {
@@ -111,6 +114,7 @@ impl<'a> Broker<'a> {
             apart: None,
             path_bytes: paths::Budget::default(),
             asked: web::Asked::default(),
+            manager: Manager::default(),
         }
     }
 
@@ -163,6 +167,9 @@ impl<'a> Broker<'a> {
         if self.pretend_nothing_is_installed {
             return Err(Error::Unavailable(format!("program {label}: the tester wants it missing")));
         }
+        if self.policy.units.contains_key(label) {
+            return Err(Error::Denied(format!("program {label}: bound to a unit, which is started and stopped only")));
+        }
         programs::binding(&self.policy.programs, label, guard!("I1", lifetime, None))
     }
 
@@ -180,7 +187,7 @@ impl<'a> Broker<'a> {
     /// # Errors
     /// See [`Daemon::stop`].
     pub fn end(&mut self, label: &str, deadline: Instant) -> Answer<()> {
-        let Some(daemon) = self.record.daemons.get(label) else { return Ok(()) };
+        let Some(daemon) = self.record.daemons.get(label) else { return self.end_unit(label, deadline) };
         let default =
             [crate::policy::StopStep { signal: nix::sys::signal::Signal::SIGTERM, grace: crate::policy::Grace::Rest }];
         let steps = self.policy.programs.get(label).map_or(&default[..], |program| &program.stop);
@@ -195,6 +202,9 @@ impl<'a> Broker<'a> {
 
     /// A daemon whose main process has ended: how, and what it said last.
     pub fn ended(&self) -> Option<String> {
+        if let Some(ended) = self.ended_unit() {
+            return Some(ended);
+        }
         self.record.daemons.keys().find_map(|label| {
             let condition = self.condition(label)?;
             let has_ended = matches!(condition.phase, program::Phase::Failed | program::Phase::Remains);
@@ -207,11 +217,12 @@ impl<'a> Broker<'a> {
         })
     }
 
-    /// Daemons that the record holds, and those of which something is alive.
+    /// Daemons and units that the record holds, and those of which something is alive.
     pub fn held_and_alive(&self) -> (usize, usize) {
         let alive =
             self.record.daemons.keys().filter(|label| self.condition(label).is_some_and(|c| !c.members.is_empty()));
-        (self.record.daemons.len(), alive.count())
+        let (held_units, alive_units) = self.units_held_and_alive();
+        (self.record.daemons.len() + held_units, alive.count() + alive_units)
     }
 }
 
@@ -242,6 +253,9 @@ impl state::Host for Broker<'_> {
 impl program::Host for Broker<'_> {
     fn available(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
         self.count("program.available", false)?;
+        if self.policy.units.contains_key(&label) {
+            return self.available_unit(&label, &slots);
+        }
         match self.apart(false, Call::ProgramAvailable { label, slots }) {
             Ok(()) => Ok(true),
             Err(Error::Unavailable(_)) => Ok(false),
@@ -264,6 +278,9 @@ impl program::Host for Broker<'_> {
 
     fn start(&mut self, label: String, slots: Vec<Slot>) -> Answer<bool> {
         self.count("program.start", true)?;
+        if self.policy.units.contains_key(&label) {
+            return self.start_unit(&label, &slots);
+        }
         self.binding(&label, Some(Lifetime::Instance))?;
         self.apart::<()>(true, Call::ProgramStart { label: label.clone(), slots: slots.clone() })?;
         let permit = self.permit(&label, &slots, Some(Lifetime::Instance))?;
@@ -291,6 +308,9 @@ impl program::Host for Broker<'_> {
 
     fn status(&mut self, label: String) -> Answer<program::Condition> {
         self.count("program.status", false)?;
+        if self.policy.units.contains_key(&label) {
+            return self.status_of_unit(&label);
+        }
         self.binding(&label, Some(Lifetime::Instance))?;
         let Some(found) = self.condition(&label) else {
             return Ok(program::Condition { phase: program::Phase::Stopped, processes: 0, age_ms: None, ended: None });
@@ -307,7 +327,8 @@ impl program::Host for Broker<'_> {
     fn stop(&mut self, label: String) -> Answer<()> {
         self.count("program.stop", true)?;
         // A daemon that is recorded is ended whatever the policy says: only its steps come from there.
-        if !self.record.daemons.contains_key(&label) {
+        let is_known = self.record.daemons.contains_key(&label) || self.record.units.contains_key(&label);
+        if !is_known && !self.policy.units.contains_key(&label) {
             programs::binding(&self.policy.programs, &label, Some(Lifetime::Instance))?;
         }
         self.end(&label, self.deadline.plugin)

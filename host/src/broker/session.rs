@@ -214,24 +214,26 @@ impl Resource for Session<'_> {
 /// What the contract wants done.
 impl Session<'_> {
     fn set_state(&mut self, state: State) -> Result<(), String> {
-        if state == State::Stopped {
+        match state {
             // All verified gone: what is left of them is a control group and a report.
-            self.end_all()?;
+            State::Stopped => self.end_all()?,
+            State::Started => self.broker.hold_units(),
+            _ => {}
         }
         let record = &mut self.broker.record;
         record.state = state;
         if state == State::Stopped {
             record.notebook.clear();
             record.daemons.clear();
+            record.units.clear();
             record.untracked = false;
         }
         self.broker.save()
     }
 
     fn end_all(&mut self) -> Result<(), String> {
-        let labels: Vec<String> = self.broker.record.daemons.keys().cloned().collect();
         let deadline = self.broker.deadline.answer;
-        for label in labels {
+        for label in self.broker.held() {
             self.broker.end(&label, deadline).map_err(|error| match error {
                 Error::Denied(text) | Error::Unavailable(text) | Error::Invalid(text) | Error::Other(text) => text,
                 Error::TimedOut => format!("program {label}: does not end"),

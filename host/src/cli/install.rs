@@ -148,7 +148,7 @@ fn report(
     let path = store::policy_path(agent);
     let read = policy::load(&path).and_then(|text| {
         let policy = Policy::parse(&text, &path).map_err(Refused::Invalid)?;
-        Ok((super::check::lacking(&policy), lint::warnings(&policy, &text, &path)))
+        Ok((super::check::on_this_node(&policy).lacking, lint::warnings(&policy, &text, &path)))
     });
     match read {
         Ok((lacking, warnings)) => {

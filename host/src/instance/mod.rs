@@ -11,7 +11,7 @@ mod record;
 pub use boot::identity as boot_identity;
 pub use history::{Action, History};
 pub use lock::{Lock, LockError};
-pub use record::{Daemon, Found, Pins, Record, State};
+pub use record::{Daemon, Found, Pins, Record, State, UnitStarted};
 
 use std::fs::DirBuilder;
 use std::io;
@@ -112,15 +112,25 @@ impl Directory {
             && agent.is_none_or(|of| above(1) == Some(of.kind.as_ref()) && above(2) == Some(of.provider.as_ref()))
     }
 
-    /// Whether a daemon's report is there, which a verified stop removes: without a record, that was lost.
+    /// Whether a daemon's report or a unit's environment is there, which a verified stop removes: without a record, that
+    /// was lost.
     fn has_a_report(&self) -> bool {
-        !self.reports().is_empty()
+        !self.reports().is_empty() || !self.environments().is_empty()
     }
 
     /// The reports of keepers that are there.
     pub fn reports(&self) -> Vec<PathBuf> {
+        self.with_extension(REPORT_EXTENSION)
+    }
+
+    /// The files with variables of units that are there.
+    pub fn environments(&self) -> Vec<PathBuf> {
+        self.with_extension(ENVIRONMENT_EXTENSION)
+    }
+
+    fn with_extension(&self, wanted: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.path());
-        entries.filter(|path| path.extension().is_some_and(|end| end == REPORT_EXTENSION)).collect()
+        entries.filter(|path| path.extension().is_some_and(|end| end == wanted)).collect()
     }
 
     /// Removes what writers left that were killed before they put it in its place.
@@ -139,6 +149,11 @@ impl Directory {
     /// The file in which the starts of a program are counted.
     pub fn rate_path(&self, label: &str) -> PathBuf {
         self.path.join(format!("{label}.rate"))
+    }
+
+    /// The file with the variables of a unit, from its start to a verified stop.
+    pub fn environment_path(&self, label: &str) -> PathBuf {
+        self.path.join(format!("{label}.{ENVIRONMENT_EXTENSION}"))
     }
 
     /// The file in which the keeper of a daemon reports.
@@ -160,6 +175,8 @@ fn is_of_this_boot() -> bool {
 
 /// What the name of a keeper's report ends with.
 const REPORT_EXTENSION: &str = "daemon";
+/// What the name of the file with a unit's variables ends with.
+const ENVIRONMENT_EXTENSION: &str = "environment";
 /// First bytes of a keeper's report.
 const REPORT: [u8; 4] = *b"OWD1";
 

@@ -80,6 +80,21 @@ pub struct Daemon {
     pub since_boot_ns: u64,
 }
 
+/// A unit of the service manager that this instance started, or found running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitStarted {
+    /// Its own name.
+    pub name: String,
+    /// Which run of it is ours, as the service manager numbers them; empty until it is known.
+    pub invocation: String,
+    /// The control group of its processes, once it is known.
+    pub cgroup: Option<PathBuf>,
+    /// Whether it had processes when it was up: only then their end is evidence of its own.
+    pub has_processes: bool,
+    /// When it was started, nanoseconds since boot.
+    pub since_boot_ns: u64,
+}
+
 /// What is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -101,6 +116,14 @@ pub struct Record {
     pub untracked: bool,
     /// The plugin's private values.
     pub notebook: BTreeMap<String, Vec<u8>>,
+    /// Units by label. The last field: records of before there were any end without it.
+    #[serde(deserialize_with = "none_or_some")]
+    pub units: BTreeMap<String, UnitStarted>,
+}
+
+/// Reads what an older host did not write. That nothing is cut off is for the checksum to say.
+fn none_or_some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, UnitStarted>, D::Error> {
+    Ok(BTreeMap::deserialize(from).unwrap_or_default())
 }
 
 impl Record {
@@ -116,6 +139,7 @@ impl Record {
             daemons: BTreeMap::new(),
             untracked: false,
             notebook: BTreeMap::new(),
+            units: BTreeMap::new(),
         }
     }
 }
@@ -174,6 +198,21 @@ mod tests {
         assert!(matches!(read(&path, || false), Found::None));
         assert!(matches!(read(&path, || true), Found::Unknown(_)));
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_record_of_before_there_were_units_is_read() {
+        let path = std::env::temp_dir().join(format!("ocf-wasm-units-{}", std::process::id()));
+        let record = Record::new("web", State::Started);
+        write(&path, &record).unwrap();
+        // The body without its last byte, the number of units, under a checksum of its own.
+        let bytes = std::fs::read(&path).unwrap();
+        let body = &bytes[8..bytes.len() - 1];
+        let old = [&MAGIC[..], &crc32fast::hash(body).to_le_bytes(), body].concat();
+        std::fs::write(&path, old).unwrap();
+        let found = read(&path, || false);
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(&found, Found::Record(found) if **found == record), "{found:?}");
     }
 
     #[test]

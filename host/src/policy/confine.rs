@@ -54,12 +54,17 @@ pub(super) fn grant(at: &Reader<'_, '_>, programs: &[PathBuf]) -> Read<Grant> {
     let network = network.unwrap_or_default();
     let view = at.optional("view", |value| view(value, network, programs))?.unwrap_or_default();
     let limits = at.optional("limits", limits)?.unwrap_or_default();
-    let rate = at.optional("rate", |value| value.integer(1, RATE_MAX))?.and_then(|rate| u32::try_from(rate).ok());
+    let rate = rate(at)?;
     let require = at.optional("require", |value| words(value, Layer::read, |word| Mistake::Layer(word.to_owned())))?;
     let namespaces =
         at.optional("namespaces", |value| words(value, Namespace::read, |word| Mistake::Namespace(word.to_owned())))?;
     let (require, namespaces) = (require.unwrap_or_default(), namespaces.unwrap_or_default());
     Ok(Grant { groups, view, rate, fixed: Fixed { capabilities, network, namespaces, limits, require } })
+}
+
+/// Reads how often something may be started.
+pub(super) fn rate(at: &Reader<'_, '_>) -> Read<Option<u32>> {
+    Ok(at.optional("rate", |value| value.integer(1, RATE_MAX))?.and_then(|rate| u32::try_from(rate).ok()))
 }
 
 fn words<T>(value: &Value<'_, '_>, read: fn(&str) -> Option<T>, wrong: fn(&str) -> Mistake) -> Read<Vec<T>> {

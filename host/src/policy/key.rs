@@ -96,6 +96,8 @@ tables! {
     PROGRAM "[program.LABEL]" "A program of this node that the plugin may run under this label. A label is 1-64 of a-z, 0-9 and `-`." {
         "program" "required" "an absolute path without `..` and wildcards, or a parameter with `one-of` or `file`" "program = \"/usr/sbin/nginx\""
             "The file that is executed. It and every directory above it must be root's and not writable by others; it may not be setuid or setgid, nor have file capabilities.";
+        "unit" "a program of the policy's own" "the whole name of a service of systemd" "unit = \"sample-tcp-server.service\""
+            "The service that the label stands for, in the place of `program` and of all that is said of one: what runs, as whom and how it ends stands in the unit. Only `environment` and `rate` can stand beside it. The name is the unit's own, no alias, and of a template one instance.";
         "interpreter" "the program is executed itself" "a list: an absolute path, then its own first arguments" "interpreter = [\"/bin/sh\"]"
             "What runs the program where it is a script. It is judged as the program is; the script need not be executable.";
         "argv" "no arguments" "a list; each element is a text, an open value, or a list of those that is left out unless all its values are set" "argv = [\"--port\", { param = \"port\", port = {} }, [\"--user\", { param = \"user\", name = {} }]]"
@@ -107,7 +109,7 @@ tables! {
         "user" "required" "a user's name or number, or a parameter with `one-of`" "user = \"nobody\""
             "Whom the program runs as, with that user's groups. There is no default.";
         "environment" "only PATH and LANG" "a table of variables; each value is a text or an open value" "environment = { MODE = \"fast\", GREET = { param = \"greet\", text = { max = 200 } } }"
-            "The whole environment besides PATH and LANG. A variable whose parameter is not set is left out. Variables by which programs load other code are refused.";
+            "The whole environment besides PATH and LANG; of a unit what is added to its own, in a file that only root can read. A variable whose parameter is not set is left out. Variables by which programs load other code are refused.";
         "stop" "TERM, then KILL at the end of the action's time" "a list of steps, each with `signal` and `grace`" "stop = [{ signal = \"QUIT\", grace = \"60%\" }, { signal = \"TERM\", grace = \"rest\" }]"
             "How a daemon is ended. What is left after the last step is killed. For lifetime \"instance\".";
         "output" "\"journal\"" "\"journal\"" "output = \"journal\""

@@ -232,6 +232,12 @@ mistakes! {
     PlaceType "a place from outside needs `file` or `directory`"
     /// The cluster's daemons, without the network in which they are.
     ClusterWithoutNetwork "`cluster` needs network = \"host\": that is where its daemons are met"
+    /// What cannot be the name of a unit.
+    UnitName "a unit is a service by its own name, such as \"nginx.service\": letters, digits and `:_.@-`"
+    /// A template without an instance.
+    UnitTemplate "this is a template: name one instance of it, such as \"getty@tty1.service\""
+    /// A key beside `unit` that the unit itself says.
+    OfUnit(key: &'static str) "`{key}` is the unit's: beside `unit` only `environment` and `rate` can stand"
     /// What is no size, or out of bounds.
     Bytes(least: &'static str, most: &'static str) "a size from \"{least}\" to \"{most}\""
 }

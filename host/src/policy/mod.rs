@@ -16,6 +16,7 @@ mod path;
 pub mod place;
 mod reader;
 pub mod template;
+mod unit;
 mod url;
 
 pub use confine::{Grant, View, refused_for_reading, refused_for_writing};
@@ -26,6 +27,7 @@ pub(crate) use nearest::nearest;
 pub use path::{Access, PathGrant, refused as refused_directory};
 #[cfg(feature = "tool")]
 pub(crate) use reader::is_label;
+pub use unit::Unit;
 pub use url::{Host, Scheme, Url};
 
 use std::collections::BTreeMap;
@@ -49,6 +51,8 @@ pub struct Policy {
     pub digests: Vec<String>,
     /// Programs by label.
     pub programs: BTreeMap<String, Program>,
+    /// Units by label, which share their names with programs: the plugin sees no difference.
+    pub units: BTreeMap<String, Unit>,
     /// Directories by label.
     pub paths: BTreeMap<String, PathGrant>,
     /// Endpoints by label.
@@ -174,7 +178,7 @@ impl Policy {
     /// Whether a label of a kind, `program`, `path` or `endpoint`, is bound.
     pub fn binds(&self, kind: &str, label: &str) -> bool {
         match kind {
-            "program" => self.programs.contains_key(label),
+            "program" => self.programs.contains_key(label) || self.units.contains_key(label),
             "path" => self.paths.contains_key(label),
             "endpoint" => self.endpoints.contains_key(label),
             _ => false,
@@ -190,13 +194,19 @@ impl Policy {
             file.literal("format", 1)?;
             let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
             let executed = executed(file);
-            let programs = file.labelled("program", &key::PROGRAM, |at| program(at, &executed))?;
+            let (mut programs, mut units) = (BTreeMap::new(), BTreeMap::new());
+            for (label, bound) in file.labelled("program", &key::PROGRAM, |at| bound(at, &executed))? {
+                match bound {
+                    Bound::Program(program) => drop(programs.insert(label, *program)),
+                    Bound::Unit(unit) => drop(units.insert(label, unit)),
+                }
+            }
             let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs))?;
             let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint::endpoint)?;
             let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
             let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
             let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
-            Ok(Self { digests, programs, paths, endpoints, last_resort, memory_bytes })
+            Ok(Self { digests, programs, units, paths, endpoints, last_resort, memory_bytes })
         })
     }
 }
@@ -226,6 +236,19 @@ fn executed(file: &Reader<'_, '_>) -> Vec<PathBuf> {
         }
     }
     paths
+}
+
+/// What a label of a program can stand for.
+enum Bound {
+    Program(Box<Program>),
+    Unit(Unit),
+}
+
+fn bound(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Bound> {
+    match at.has("unit") {
+        true => unit::unit(at).map(Bound::Unit),
+        false => program(at, executed).map(|program| Bound::Program(Box::new(program))),
+    }
 }
 
 fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {

@@ -43,7 +43,7 @@ impl Machine {
     pub fn up(name: &str) -> anyhow::Result<Self> {
         let tree = dist();
         let own = |path: &str| (tree.join(path.trim_start_matches('/')), PathBuf::from(path));
-        let binds = vec![own("/usr/libexec/ocf-wasm"), own("/usr/bin/ocf-wasm")];
+        let binds = ["/usr/libexec/ocf-wasm", "/usr/bin/ocf-wasm", "/usr/share/ocf-wasm"].map(own).to_vec();
         Self::with(name, binds)
     }
 

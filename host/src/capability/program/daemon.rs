@@ -83,6 +83,8 @@ pub struct Condition {
     pub ended: Option<Ended>,
     /// Nanoseconds since boot at its start.
     pub since_boot_ns: u64,
+    /// What else is to be said of it; empty for nothing.
+    pub told: String,
 }
 
 impl Daemon {
@@ -114,7 +116,7 @@ impl Daemon {
             None if has_forked => Phase::Failed,
             None => Phase::Stopped,
         };
-        Condition { phase, members, main, ended, since_boot_ns: self.since_boot_ns }
+        Condition { phase, members, main, ended, since_boot_ns: self.since_boot_ns, told: String::new() }
     }
 
     /// Ends the daemon by the steps of its policy, then by SIGKILL; returns when nothing of its tree is left.

@@ -10,6 +10,7 @@ pub mod keeper;
 mod rate;
 pub mod traces;
 pub mod tree;
+pub mod unit;
 mod watcher;
 
 pub use daemon::{Condition, Ended, Report};
@@ -172,12 +173,15 @@ impl Permit {
     /// # Errors
     /// `denied` if there were too many within a minute; `unavailable` if they cannot be counted.
     pub fn count(&self, path: impl FnOnce() -> std::io::Result<PathBuf>) -> Answer<()> {
-        let Some(most) = self.rate else { return Ok(()) };
-        let label = &self.label;
-        let path = path()
-            .map_err(|error| Error::Unavailable(format!("program {label}: its starts cannot be counted: {error}")))?;
-        rate::count(label, &path, most)
+        count(&self.label, self.rate, path)
     }
+}
+
+fn count(label: &str, rate: Option<u32>, path: impl FnOnce() -> std::io::Result<PathBuf>) -> Answer<()> {
+    let Some(most) = rate else { return Ok(()) };
+    let path = path()
+        .map_err(|error| Error::Unavailable(format!("program {label}: its starts cannot be counted: {error}")))?;
+    rate::count(label, &path, most)
 }
 
 /// What a binding names and this node lacks, as far as nothing has to be known of an instance.

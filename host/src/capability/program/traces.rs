@@ -30,7 +30,12 @@ impl Traces {
         trees.extend(keepers(instance, mark).map(|keeper| Tree { keeper: Some(keeper), ..Tree::default() }));
         let groups =
             tree::cgroup_root().map(|root| tree::cgroups_of(&root, instance, mark, &[Span::Instance, Span::Action]));
-        trees.extend(groups.into_iter().flatten().map(|group| Tree { cgroup: Some(group), ..Tree::default() }));
+        let environments = directory.environments();
+        let units = environments.iter().filter_map(|path| super::unit::trace(path));
+        trees.extend(
+            groups.into_iter().flatten().chain(units).map(|group| Tree { cgroup: Some(group), ..Tree::default() }),
+        );
+        let reports = reports.into_iter().chain(environments).collect();
         Self { reports, trees }
     }
 

@@ -8,7 +8,7 @@ use nix::unistd::AccessFlags;
 use crate::sys::process::{self, ProcessId};
 
 /// Hierarchies in which a group can be made that only counts and kills: cgroup v2, also beside v1; then v1.
-const ROOTS: [&str; 5] = [
+pub(super) const ROOTS: [&str; 5] = [
     "/sys/fs/cgroup",
     "/sys/fs/cgroup/unified",
     "/sys/fs/cgroup/systemd",

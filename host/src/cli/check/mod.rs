@@ -11,12 +11,12 @@ use anyhow::Result;
 
 use self::fit::Misfit;
 use super::Format;
-use crate::capability::program::{self, tree};
+use crate::capability::program::{self, tree, unit};
 use crate::capability::{endpoint, path};
 use crate::ocf::description::{AgentName, Profile};
 use crate::policy::{
     self, Diagnostic, Policy, Refused,
-    lint::{self, Warning},
+    lint::{self, UnitFacts, Warning},
 };
 use crate::sandbox::layers;
 use crate::store::{self, Generation, install};
@@ -196,17 +196,29 @@ fn in_place(agent: &AgentName, number: u32) -> Checked {
         Ok(policy) => policy,
         Err(diagnostic) => return Checked::refused(diagnostic.to_string()),
     };
-    let lacking = lacking(&policy);
+    let OnThisNode { lacking, units } = on_this_node(&policy);
     let refused =
         (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")));
     // What cannot be read is damage, and told as such.
     let generation = store::generation(agent, number).ok();
     let misfits = generation.map(|generation| fit::misfits(&policy, &text, path, &generation)).unwrap_or_default();
-    Checked { refused, misfits, warnings: lint::warnings(&policy, &text, path) }
+    let mut warnings = lint::warnings(&policy, &text, path);
+    for (label, facts) in units {
+        warnings.extend(lint::of_unit(&policy, &label, facts, &text, path));
+    }
+    Checked { refused, misfits, warnings }
 }
 
-/// What a policy names and this node lacks: programs, directories, users, layers that it requires.
-pub(super) fn lacking(policy: &Policy) -> Vec<String> {
+/// What of a policy is on this node.
+pub(super) struct OnThisNode {
+    /// What is not: programs, directories, users, layers that it requires, units.
+    pub(super) lacking: Vec<String>,
+    /// Units that are, by label.
+    units: Vec<(String, UnitFacts)>,
+}
+
+/// Looks for what a policy names.
+pub(super) fn on_this_node(policy: &Policy) -> OnThisNode {
     let programs = policy.programs.iter().flat_map(|(label, program)| {
         let lacking = program::lacking(program, label).into_iter();
         lacking.map(|what| match what.contains(program::NOT_SAFE) {
@@ -216,7 +228,23 @@ pub(super) fn lacking(policy: &Policy) -> Vec<String> {
     });
     let paths = policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label));
     let endpoints = policy.endpoints.iter().filter_map(|(label, endpoint)| endpoint::lacking(endpoint, label));
-    programs.chain(paths).chain(endpoints).collect()
+    let lacking = programs.chain(paths).chain(endpoints).collect();
+    let manager = unit::manager::Manager::default();
+    let units = policy.units.iter().map(|(label, bound)| (label.clone(), unit::examine(bound, label, &manager)));
+    let (found, missing): (Vec<_>, Vec<_>) = units.partition(|(_, found)| found.is_ok());
+    let missing = missing.into_iter().filter_map(|(_, found)| found.err());
+    let facts = found.into_iter().filter_map(|(label, found)| Some((label, facts_of(&found.ok()?))));
+    OnThisNode { lacking: [lacking, missing.collect::<Vec<_>>()].concat(), units: facts.collect() }
+}
+
+/// What is to be known of a unit to say what somebody could do with it.
+fn facts_of(found: &ocf_wasm_units::Unit) -> UnitFacts {
+    let is_root = matches!(found.user.as_str(), "" | "root" | "0");
+    UnitFacts {
+        is_unconfined: is_root && !found.no_new_privileges && found.protect_system == "no",
+        restarts: found.restart != "no",
+        is_enabled: found.file_state.starts_with("enabled"),
+    }
 }
 
 /// What this node offers, by name.

@@ -73,6 +73,9 @@ fn show(story: &Story, verdict: &Verdict) {
         if let Some(ended) = daemon.condition.ended {
             println!("  its main process {ended}");
         }
+        if !daemon.condition.told.is_empty() {
+            println!("  {}", daemon.condition.told);
+        }
         for line in daemon.report.output.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev() {
             println!("  | {}", one_line(line, 200));
         }
@@ -107,6 +110,7 @@ fn document(story: &Story) -> Value {
             "label": daemon.label, "phase": word(daemon.condition.phase),
             "processes": daemon.condition.members.iter().map(|m| m.pid).collect::<Vec<_>>(),
             "ended": daemon.condition.ended.map(|e| e.to_string()), "output": daemon.report.output,
+            "told": daemon.condition.told,
         })
     });
     let record = story.record.as_ref();

@@ -2,9 +2,10 @@
 //! what to do. Printing it is not done here.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::advice;
-use crate::capability::program::{Condition, Report, traces};
+use crate::capability::program::{Condition, Report, traces, unit};
 use crate::instance::{Action, Directory, Found, History, Record, State};
 use crate::ocf::description::AgentName;
 use crate::ocf::effect::{Effect, Occasion, Stays, effect};
@@ -13,6 +14,8 @@ use crate::policy::{self, Diagnostic, Policy, Refused, Severity, place};
 use crate::seam::program::Phase;
 use crate::store::{self, Digest};
 
+/// How long the service manager is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The action by which a person says that nothing runs.
 const FORGET: &str = "forget";
 
@@ -90,7 +93,12 @@ impl Story {
             let (condition, report) = (daemon.condition(&path), Report::read(&path).unwrap_or_default());
             Daemon { label: label.clone(), condition, report }
         });
-        let daemons = daemons.collect();
+        let manager = unit::manager::Manager::default();
+        let units = record.iter().flat_map(|record| &record.units).filter_map(|(label, started)| {
+            let condition = unit::condition(&started.name, Some(started), &manager, Instant::now() + PATIENCE).ok()?;
+            Some(Daemon { label: label.clone(), condition, report: Report::default() })
+        });
+        let daemons = daemons.chain(units).collect();
         let actions = History::of(directory).last();
         Self { agent, instance, state, record, actions, daemons }
     }
@@ -286,7 +294,11 @@ impl Story {
 /// What is broken of a daemon.
 fn broken(daemon: &Daemon) -> Option<String> {
     let label = &daemon.label;
-    let how = daemon.condition.ended.map_or_else(|| "ended, nobody saw how".to_owned(), |ended| ended.to_string());
+    let unseen = || "ended, nobody saw how".to_owned();
+    let how = match daemon.condition.told.as_str() {
+        "" => daemon.condition.ended.map_or_else(unseen, |ended| ended.to_string()),
+        told => told.to_owned(),
+    };
     match daemon.condition.phase {
         Phase::Failed => Some(format!("{label} {how}")),
         Phase::Remains => Some(format!("the main process of {label} {how}, and others are left")),

@@ -7,9 +7,11 @@ use std::path::{Component, Path};
 
 mod grants;
 mod risks;
+mod units;
 
 pub(super) use risks::RISKS;
 use risks::{Pattern, Risk};
+pub use units::{UnitFacts, of_unit};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::kind::{Kind, Place};
@@ -46,7 +48,7 @@ pub fn warnings(policy: &Policy, text: &str, path: &Path) -> Vec<Warning> {
 
 /// The table, for who shows it: the name of each danger, what somebody could do, what to write instead.
 pub fn table() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    RISKS.iter().map(|risk| (risk.name, risk.sentence, risk.instead))
+    RISKS.iter().chain(&units::OF_UNITS).map(|risk| (risk.name, risk.sentence, risk.instead))
 }
 
 /// What is said of a program of a policy that somebody else than root can replace.
@@ -114,11 +116,11 @@ fn arguments<'a>(program: &'a Program, label: &str) -> Vec<Open<'a>> {
     found
 }
 
-fn variables<'a>(program: &'a Program, label: &str) -> Vec<(&'a str, Open<'a>)> {
+fn variables<'a>(environment: &'a [(String, Template)], label: &str) -> Vec<(&'a str, Open<'a>)> {
     let of = |(name, template): &'a (String, Template)| {
         Some((name.as_str(), open(template, &["program", label, "environment", name])?))
     };
-    program.environment.iter().filter_map(of).collect()
+    environment.iter().filter_map(of).collect()
 }
 
 /// The words that a template can become, as far as the policy says them.
@@ -190,7 +192,9 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
         let what = words(&program.program).first().map_or_else(|| label.clone(), |path| base(path).to_owned());
         let values: Vec<Open<'_>> = arguments(program, label);
         let everywhere = || {
-            arguments(program, label).into_iter().chain(variables(program, label).into_iter().map(|(_, value)| value))
+            arguments(program, label)
+                .into_iter()
+                .chain(variables(&program.environment, label).into_iter().map(|(_, value)| value))
         };
         match &risk.pattern {
             Pattern::Open(names) => {
@@ -245,7 +249,7 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             Pattern::Variable(names) => {
                 let loose =
                     |(name, value): &(&str, Open<'_>)| is_among(name, names) && !matches!(value.kind, Kind::OneOf(_));
-                for (name, value) in variables(program, label).into_iter().filter(loose) {
+                for (name, value) in variables(&program.environment, label).into_iter().filter(loose) {
                     add(value.steps.clone(), value.who(), name.to_owned(), user.clone());
                 }
             }
@@ -302,8 +306,10 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             | Pattern::AnyAddress
             | Pattern::AnyPort
             | Pattern::Address(_)
+            | Pattern::Unit
             | Pattern::Replaceable => {}
         }
     }
+    all.extend(units::find(risk, policy));
     all
 }

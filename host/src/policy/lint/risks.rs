@@ -65,6 +65,8 @@ pub(super) enum Pattern {
     Unseen,
     /// A program that somebody else than root can replace: found on the node, by who checks it there.
     Replaceable,
+    /// What a unit says of itself: found on the node, too.
+    Unit,
 }
 
 /// The table.

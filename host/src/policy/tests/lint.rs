@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::lint::{RISKS, replaceable, warnings};
+use super::super::lint::{RISKS, UnitFacts, of_unit, replaceable, warnings};
 use super::*;
 
 fn found(text: &str) -> Vec<(&'static str, String)> {
@@ -252,6 +252,32 @@ fn what_can_be_replaced_is_told_with_whose_rights_it_has() {
     let policy = parse(&of("program = \"/opt/x\"")).unwrap();
     let told = replaceable(&policy.programs["x"].user);
     assert!(told.starts_with("whoever can write there can replace the program and run anything as nobody; "), "{told}");
+}
+
+#[test]
+fn a_unit_is_judged_by_what_the_policy_adds_and_by_what_the_node_says() {
+    let unit = |environment: &str| {
+        format!("format = 1\n[program.x]\nunit = \"x.service\"\nenvironment = {{ {environment} }}\n")
+    };
+    let text = unit("TITLE = { slot = \"s\", text = {} }, JAVA_TOOL_OPTIONS = { param = \"p\", text = {} }");
+    let told = found(&text);
+    assert_eq!(
+        told.iter().map(|(risk, _)| *risk).collect::<Vec<_>>(),
+        ["text of the plugin", "variable that loads code"]
+    );
+    assert!(told[0].1.contains("any text to x.service"), "{told:?}");
+    let text = unit("TITLE = { param = \"p\", text = {} }");
+    assert_eq!(found(&text), []);
+    let policy = parse(&text).unwrap();
+    let of = |facts| {
+        let told = of_unit(&policy, "x", facts, &text, Path::new("/p.toml")).into_iter();
+        told.map(|w| format!("{} {}:{} {}", w.risk, w.told.line, w.told.column, w.told.message)).collect::<Vec<_>>()
+    };
+    assert!(of(UnitFacts::default()).is_empty());
+    let all = of(UnitFacts { is_unconfined: true, restarts: true, is_enabled: true });
+    assert!(all[0].starts_with("unit without a sandbox 3:8 x.service runs as root"), "{all:?}");
+    assert!(all[1].starts_with("unit that restarts 3:8 systemd starts x.service again"), "{all:?}");
+    assert!(all[2].starts_with("unit that starts at boot 3:8 systemd starts x.service at boot"), "{all:?}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ type Pairs = Vec<(&'static str, &'static str)>;
 fn base(table: &str, key: &str) -> Pairs {
     match table {
         "" => vec![("format", "1")],
+        "[program.LABEL]" if key == "unit" => vec![],
         "[program.LABEL]" => {
             let lifetime =
                 if matches!(key, "stop" | "type" | "output" | "signals") { "\"instance\"" } else { "\"action\"" };
@@ -139,7 +140,9 @@ fn all() -> Seen {
                 assert_eq!(seen.show(&format!("{name}: missing"), &file(table, &without)), "Missing");
             } else if !matches!(
                 (table, key),
-                ("{ ... }", _) | ("[endpoint.LABEL]", "tcp" | "udp" | "unix" | "http" | "ca")
+                ("{ ... }", _)
+                    | ("[program.LABEL]", "unit")
+                    | ("[endpoint.LABEL]", "tcp" | "udp" | "unix" | "http" | "ca")
             ) {
                 Policy::parse(&file(table, &without), Path::new("/p.toml")).unwrap();
             }
@@ -207,6 +210,7 @@ fn every_line_that_finds_a_mistake_was_reached() {
         ("endpoint.rs", include_str!("../endpoint.rs")),
         ("template.rs", include_str!("../template.rs")),
         ("confine.rs", include_str!("../confine.rs")),
+        ("unit.rs", include_str!("../unit.rs")),
     ] {
         for (number, line) in text.lines().enumerate() {
             // The helpers pass on what they are given.

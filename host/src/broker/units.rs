@@ -1,0 +1,166 @@
+//! Labels that are bound to units: what a plugin asks of one, and what of them the record holds.
+//!
+//! Cold: most instances have none, and pay for no page of it.
+
+use std::time::Instant;
+
+use super::Broker;
+use crate::capability::program::{Condition, unit as units};
+use crate::instance::UnitStarted;
+use crate::seam::program::Phase;
+use crate::seam::{Answer, Error, Slot, program};
+
+impl Broker<'_> {
+    /// Labels of all that the record holds.
+    pub fn held(&self) -> Vec<String> {
+        self.record.daemons.keys().chain(self.record.units.keys()).cloned().collect()
+    }
+
+    /// The name of the unit that a label stands for: what was started counts, then what the policy says.
+    fn unit_name(&self, label: &str) -> Option<String> {
+        let started = self.record.units.get(label).map(|unit| &unit.name);
+        started.or_else(|| self.policy.units.get(label).map(|unit| &unit.name)).cloned()
+    }
+
+    fn condition_of_unit(&self, label: &str, deadline: Instant) -> Answer<Condition> {
+        let name = self.unit_name(label).ok_or_else(|| Error::Denied(format!("program {label}: not granted")))?;
+        if let Some(told) = units::manager::lacking() {
+            return Err(Error::Unavailable(format!("program {label}: {told}")));
+        }
+        let found = units::condition(&name, self.record.units.get(label), &self.manager, deadline);
+        found.map_err(|told| Error::Other(format!("program {label}: {told}")))
+    }
+
+    fn permit_unit(&self, label: &str, slots: &[Slot]) -> Answer<units::Permit> {
+        let Some(unit) = self.policy.units.get(label).filter(|_| !self.pretend_nothing_is_installed) else {
+            return Err(Error::Unavailable(format!("program {label}: the tester wants it missing")));
+        };
+        units::permit(unit, label, slots, self.values(), &self.manager, self.deadline.plugin)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn available_unit(&self, label: &str, slots: &[Slot]) -> Answer<bool> {
+        match self.permit_unit(label, slots) {
+            Ok(_) => Ok(true),
+            Err(Error::Unavailable(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn start_unit(&mut self, label: &str, slots: &[Slot]) -> Answer<bool> {
+        let permit = self.permit_unit(label, slots)?;
+        if !self.is_recorded {
+            return Err(Error::Unavailable(format!("program {label}: this instance has no record to keep it in")));
+        }
+        let deadline = self.deadline.plugin;
+        match self.condition_of_unit(label, deadline)?.phase {
+            Phase::Running => return Ok(false),
+            // What is on its way up is waited for.
+            Phase::Starting | Phase::Stopped => {}
+            Phase::Stopping | Phase::Remains | Phase::Failed => self.end_unit(label, deadline)?,
+        }
+        self.used.program()?;
+        permit.count(|| Ok(self.directory.rate_path(label)))?;
+        let (directory, record) = (&self.directory, &mut self.record);
+        let environment = directory.environment_path(label);
+        permit.start(&self.manager, &environment, deadline, |unit: &UnitStarted| {
+            record.units.insert(label.to_owned(), unit.clone());
+            directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
+        })?;
+        Ok(true)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn status_of_unit(&mut self, label: &str) -> Answer<program::Condition> {
+        let found = self.condition_of_unit(label, self.deadline.plugin)?;
+        if !found.told.is_empty() {
+            self.log.warning(&format!("program {label}: {}", found.told));
+        }
+        let age = crate::sys::clock::since_boot_ns().saturating_sub(found.since_boot_ns) / 1_000_000;
+        Ok(program::Condition {
+            phase: found.phase,
+            processes: u32::try_from(found.members.len()).unwrap_or(u32::MAX),
+            age_ms: self.record.units.contains_key(label).then_some(age),
+            ended: found.ended.map(Into::into),
+        })
+    }
+
+    /// Ends the unit of a label, if there is one, and forgets it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end_unit(&mut self, label: &str, deadline: Instant) -> Answer<()> {
+        let Some(name) = self.unit_name(label) else { return Ok(()) };
+        let recorded = self.record.units.get(label);
+        if recorded.is_none() && units::manager::lacking().is_some() {
+            // Nothing was started, and nothing can have been.
+            return Ok(());
+        }
+        units::stop(label, &name, recorded, &self.manager, deadline)?;
+        // What it was told may be a secret, and is in nobody's way any more. That it is not there is fine.
+        let _ = std::fs::remove_file(self.directory.environment_path(label));
+        match self.record.units.remove(label) {
+            Some(_) => self.save().map_err(Error::Other),
+            None => Ok(()),
+        }
+    }
+
+    /// A unit that has ended although it was started: how.
+    pub(super) fn ended_unit(&self) -> Option<String> {
+        self.record.units.iter().find_map(|(label, unit)| {
+            let found = self.condition_of_unit(label, self.deadline.answer).ok()?;
+            let has_ended = matches!(found.phase, Phase::Failed | Phase::Remains);
+            has_ended.then(|| format!("{label}: unit {}: {}", unit.name, found.told))
+        })
+    }
+
+    /// Units that this instance has, and those that are not down. A unit that was not started and failed all the same is
+    /// a leftover of before.
+    pub(super) fn units_held_and_alive(&self) -> (usize, usize) {
+        let bound = self.policy.units.keys().filter(|label| !self.record.units.contains_key(*label));
+        let mut held = self.record.units.len();
+        let mut alive = 0;
+        for (label, is_recorded) in self.record.units.keys().map(|l| (l, true)).chain(bound.map(|l| (l, false))) {
+            let phase = self.condition_of_unit(label, self.deadline.answer).map(|found| found.phase);
+            held += usize::from(!is_recorded && phase == Ok(Phase::Failed));
+            // Who cannot be seen is not said to be gone.
+            let is_down = matches!(phase, Ok(Phase::Stopped | Phase::Failed)) || phase.is_err() && !is_recorded;
+            alive += usize::from(!is_down);
+        }
+        (held, alive)
+    }
+
+    /// Takes down which run of its units a started instance has, where somebody else had started them.
+    pub fn hold_units(&mut self) {
+        if !self.policy.units.is_empty() {
+            self.hold_found_units();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hold_found_units(&mut self) {
+        for (label, unit) in &self.policy.units {
+            if self.record.units.contains_key(label) || units::manager::lacking().is_some() {
+                continue;
+            }
+            if let Ok(found) = self.manager.look(&unit.name, self.deadline.answer)
+                && found.id == unit.name
+                && found.active_state == "active"
+            {
+                self.log.info(&format!("program {label}: unit {} was started by somebody else", unit.name));
+                self.record.units.insert(label.clone(), UnitStarted::found(&found));
+                let environment = self.directory.environment_path(label);
+                let deadline = self.deadline.answer;
+                let held =
+                    self.permit_unit(label, &[]).and_then(|permit| permit.hold(&self.manager, &environment, deadline));
+                if let Err(error) = held {
+                    self.log.warning(&format!("program {label}: it may be started again by itself: {error:?}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What happens to a unit behind the cluster's back, and stops that systemd cannot do in time.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn a_unit_whose_main_process_is_killed_failed_and_is_started_again() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("killed");
+    let port = 5610;
+    // Its own word on restarts does not count while the cluster has it.
+    node.greeter("greeter.service", port, "", "Restart=always\nRestartSec=0");
+    let _ = node.act("start", port, &[]).is(0);
+    node.kill(&[&node.main("greeter")]);
+    until("it failed", || node.state("greeter") == "failed");
+    // Broken is 1 where it is watched, and 7 for who asks whether it is here.
+    let _ = node.monitor(port).is(1).says("ended by signal 9");
+    let _ = node.probe(port).is(7);
+    let known = node.why(port);
+    assert_eq!(known["daemons"][0]["phase"], "failed", "{known}");
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive", "systemd is to forget that it failed");
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    // A start over what failed, as after a start that the cluster does not know of.
+    node.kill(&[&node.main("greeter")]);
+    until("it failed", || node.state("greeter") == "failed");
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+    // One that failed and that nobody here started is a leftover of before.
+    node.machine.must(&["systemctl", "start", "greeter"]);
+    node.kill(&[&node.main("greeter")]);
+    until("it failed", || node.state("greeter") == "failed");
+    let _ = node.probe(port).is(7);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+}
+
+#[test]
+fn a_unit_that_was_started_again_by_somebody_else_is_not_ours() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("again");
+    let port = 5611;
+    node.greeter("greeter.service", port, "", "");
+    let _ = node.act("start", port, &[]).is(0);
+    node.machine.must(&["systemctl", "restart", "greeter"]);
+    let _ = node.monitor(port).is(1).says("the main process ended");
+    let _ = node.probe(port).is(1);
+    let known = node.why(port).to_string();
+    assert!(known.contains("started again, and not by the cluster"), "{known}");
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    // Stopped by somebody: it ended, whoever wanted it.
+    node.machine.must(&["systemctl", "stop", "greeter"]);
+    let _ = node.monitor(port).is(1);
+    let _ = node.probe(port).is(7);
+    let _ = node.act("stop", port, &[]).is(0);
+}
+
+#[test]
+fn a_unit_that_runs_already_is_adopted_with_all_that_follows() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("adopted");
+    let port = 5612;
+    node.greeter("greeter.service", port, "", "Environment=GREET=Hello!\nRestart=always\nRestartSec=0");
+    node.machine.must(&["systemctl", "start", "greeter"]);
+    // By a probe, and by a start.
+    let _ = node.probe(port).is(0);
+    assert_eq!(node.why(port)["state"], "adopted");
+    assert_eq!(node.machine.show("greeter", "Restart"), "no");
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+    node.machine.must(&["systemctl", "start", "greeter"]);
+    let main = node.main("greeter");
+    let _ = node.act("start", port, &[]).is(0);
+    assert_eq!(node.main("greeter"), main);
+    node.machine.must(&["systemctl", "restart", "greeter"]);
+    let _ = node.monitor(port).is(1);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+}
+
+#[test]
+fn a_stop_ends_what_systemd_does_not_end_in_time() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("slow");
+    let port = 5613;
+    let limit = Duration::from_millis(3990);
+    for (switches, more) in [
+        ("--ignore-term", "TimeoutStopSec=600"),
+        ("", "ExecStop=/bin/sleep 600\nTimeoutStopSec=600"),
+        ("", "KillMode=none\nExecStop=/bin/sleep 600\nTimeoutStopSec=600"),
+    ] {
+        node.greeter("greeter.service", port, switches, more);
+        let _ = node.act("start", port, &[]).is(0);
+        let _ = node.act_within("stop", port, "4000", &[]).is(0).within(limit);
+        assert_eq!(node.state("greeter"), "inactive", "{more}");
+        let left = node.machine.run(&["pgrep", "-f", &format!("[g]reeter --port {port}")]);
+        assert_eq!(left.stdout, "", "{more}");
+        let _ = node.probe(port).is(7);
+    }
+}

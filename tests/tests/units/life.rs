@@ -1,0 +1,177 @@
+//! From start to stop, and what is written for the unit.
+
+use super::*;
+
+const DROP_IN: &str = "/run/systemd/system/greeter.service.d/90-ocf-wasm.conf";
+
+#[test]
+fn a_unit_lives_from_start_to_stop_with_its_environment() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("life");
+    let port = 5678;
+    node.greeter("greeter.service", port, "", "");
+    let _ = node.probe(port).is(7);
+    let _ = node.act("stop", port, &[]).is(0);
+    let greet = "Grüß \"Gott\" $(id) `id` \\n %n # x";
+    let _ = node.act("start", port, &[&format!("greet={greet}")]).is(0);
+    assert_eq!(node.state("greeter"), "active");
+    assert_eq!(node.greeting(port), format!("{greet} This is box!\n"));
+    let (main, invocation) = (node.main("greeter"), node.machine.show("greeter", "InvocationID"));
+    let _ = node.act("start", port, &[]).is(0);
+    assert_eq!(node.main("greeter"), main, "a second start starts nothing");
+    // What it runs with is what it was started with.
+    let _ = node.monitor(port).is(0);
+    let _ = node.probe(port).is(0);
+    let known = node.why(port);
+    assert_eq!(known["daemons"][0]["phase"], "running", "{known}");
+    assert!(known["daemons"][0]["processes"].as_array().unwrap().len() == 2, "{known}");
+
+    // The drop-in says nothing of the values, and the values are root's to read.
+    let drop_in = read(&node.machine.inside(DROP_IN));
+    for line in
+        ["Before=pacemaker.service pacemaker_remote.service\n", "Restart=no\n", "EnvironmentFile=-/run/ocf-wasm/"]
+    {
+        assert!(drop_in.contains(line), "{drop_in}");
+    }
+    assert!(!drop_in.contains("Gott"));
+    let environment = node.directory(port).join("greeter.environment");
+    assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(node.machine.show("greeter", "Restart"), "no");
+    assert!(node.machine.show("greeter", "Before").contains("pacemaker.service"));
+
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!((node.state("greeter").as_str(), environment.exists()), ("inactive", false));
+    let _ = node.act("stop", port, &[]).is(0);
+    let _ = node.monitor(port).is(7);
+    let _ = node.probe(port).is(7);
+
+    // Another value is another environment, and unit files are not read anew for it.
+    let read_at = || node.machine.must(&["systemctl", "show", "-p", "UnitsLoadStartTimestampMonotonic"]);
+    let before = read_at();
+    let _ = node.act("start", port, &["greet=Salut"]).is(0);
+    assert_eq!(node.greeting(port), "Salut This is box!\n");
+    assert_eq!(read_at(), before, "a daemon-reload that nothing needed");
+    assert_ne!(node.machine.show("greeter", "InvocationID"), invocation);
+    let _ = node.act("stop", port, &[]).is(0);
+}
+
+#[test]
+fn a_unit_that_is_no_unit_is_refused_before_anything_is_done() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("refused");
+    let port = 5600;
+    node.greeter("real.service", port, "", "");
+    node.machine.write("/etc/systemd/system/wrong.service", "[Service]\nType=simple\n").unwrap();
+    for (command, what) in [
+        (&["ln", "-s", "/etc/systemd/system/real.service", "/etc/systemd/system/alias.service"][..], "alias"),
+        (&["ln", "-s", "/dev/null", "/etc/systemd/system/masked.service"], "masked"),
+        (&["systemctl", "daemon-reload"], "read"),
+    ] {
+        assert_eq!(node.machine.run(command).code, 0, "{what}");
+    }
+    for (unit, code, reason) in [
+        ("nosuch.service", 5, "unit nosuch.service is not there"),
+        ("masked.service", 5, "unit masked.service is masked"),
+        ("wrong.service", 5, "unit wrong.service cannot be loaded"),
+        ("alias.service", 4, "unit alias.service is an alias of real.service"),
+    ] {
+        node.policy(unit);
+        let _ = node.act("start", port, &[]).is(code).says(reason);
+        let _ = node.act("stop", port, &[]).is(0);
+        let checked = node.machine.run(&["ocf-wasm", "check"]);
+        assert!(checked.code == 1 && checked.stdout.contains(reason), "{checked:#?}");
+        // Nothing was written for it.
+        assert!(!node.machine.inside(format!("/run/systemd/system/{unit}.d")).exists(), "{unit}");
+    }
+    assert_eq!(node.state("real"), "inactive");
+    for unit in ["nosuch.service", "masked.service", "wrong.service"] {
+        node.policy(unit);
+        let _ = node.probe(port).is(7);
+    }
+}
+
+#[test]
+fn check_says_what_is_dangerous_of_a_unit() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("check");
+    let risks = || {
+        let checked = node.machine.run(&["ocf-wasm", "-o", "json", "check"]).json();
+        let warnings = checked["policies"][0]["warnings"].as_array().unwrap().clone();
+        warnings.iter().map(|w| w["risk"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    node.greeter("greeter.service", 5605, "", "Restart=on-failure");
+    node.machine.must(&["systemctl", "enable", "greeter"]);
+    assert_eq!(risks(), ["unit without a sandbox", "unit that restarts", "unit that starts at boot"]);
+    node.machine.must(&["systemctl", "disable", "greeter"]);
+    node.greeter("greeter.service", 5605, "", "NoNewPrivileges=yes\nProtectSystem=strict");
+    assert_eq!(risks(), [""; 0]);
+    node.greeter("greeter.service", 5605, "", "User=nobody");
+    assert_eq!(risks(), [""; 0]);
+}
+
+#[test]
+fn a_template_is_one_instance_and_a_parameter_that_does_not_fit_is_denied() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("template");
+    let port = 5601;
+    node.unit("greeter@.service", "ExecStart=/usr/libexec/ocf-wasm/examples/greeter --port %i --node box");
+    node.policy("greeter@5601.service");
+    let _ = node.act("start", port, &["greet=two\nlines"]).is(4).says("parameter greet");
+    let _ = node.act("start", port, &[]).is(0);
+    assert_eq!(node.state("greeter@5601.service"), "active");
+    let _ = node.monitor(port).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter@5601.service"), "inactive");
+}
+
+#[test]
+fn a_start_ends_with_the_job_however_it_ends() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("starts");
+    // Slowly, and only then it answers.
+    node.greeter("greeter.service", 5602, "", "ExecStartPre=/bin/sleep 1.5");
+    let _ = node.act("start", 5602, &[]).is(0);
+    let _ = node.monitor(5602).is(0);
+    let _ = node.act("stop", 5602, &[]).is(0);
+    // Too slowly: it may still come up, so the stop ends that.
+    node.greeter("greeter.service", 5603, "", "ExecStartPre=/bin/sleep 600");
+    let began = node.act_within("start", 5603, "3000", &[]).is(1).within(std::time::Duration::from_millis(2990));
+    assert!(began.reason().contains("program.start did not come to an end in time"), "{began:#?}");
+    assert_eq!(node.state("greeter"), "activating");
+    let _ = node.act("stop", 5603, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+    // Not at all, in each of the ways that there are.
+    for (service, reason) in [
+        ("ExecStart=/bin/false", "exited with status 1"),
+        ("Type=forking\nExecStart=/bin/sh -c 'exit 3'", "failed: exit-code"),
+        ("ExecStart=/nonexistent/program", "exited with status 203"),
+        ("ExecStartPre=/bin/false\nExecStart=/bin/sleep 60", "unit greeter.service: "),
+        ("Type=notify\nTimeoutStartSec=1\nExecStart=/bin/sleep 60", "timeout"),
+        ("ExecStart=/bin/sh -c 'kill -SEGV $$$$'", "signal 11"),
+    ] {
+        node.unit("greeter.service", service);
+        let _ = node.act("start", 5604, &[]).is(1).says(reason);
+        let _ = node.act("stop", 5604, &[]).is(0);
+        assert_eq!(node.state("greeter"), "inactive", "{service}");
+        let _ = node.probe(5604).is(7);
+    }
+    node.machine
+        .write(
+            "/etc/systemd/system/greeter.service",
+            "[Unit]\nConditionPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep 60\n",
+        )
+        .unwrap();
+    node.machine.must(&["systemctl", "daemon-reload"]);
+    let _ = node.act("start", 5604, &[]).is(5).says("a condition of it does not hold here");
+    let _ = node.act("stop", 5604, &[]).is(0);
+}

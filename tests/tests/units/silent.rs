@@ -1,0 +1,59 @@
+//! A node on which nobody answers on the bus: what is seen of a unit is what its control group shows.
+
+use super::*;
+
+#[test]
+fn a_unit_is_watched_and_stopped_where_no_bus_is() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("silent");
+    let port = 5620;
+    node.greeter("greeter.service", port, "", "");
+    let _ = node.act("start", port, &[]).is(0);
+    let main = node.main("greeter");
+    let stop_bus = || {
+        node.machine.must(&["systemctl", "stop", "dbus.socket", "dbus.service"]);
+        assert!(node.machine.run(&["busctl", "list"]).code != 0, "the bus is up");
+    };
+    stop_bus();
+    let _ = node.monitor(port).is(0);
+    let _ = node.probe(port).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert!(node.machine.run(&["kill", "-0", &main]).code != 0, "it lives");
+    let _ = node.probe(port).is(7);
+    let refused = node.act("start", port, &[]).is(1);
+    assert!(refused.reason().contains("the service manager does not answer"), "{refused:#?}");
+    let _ = node.act("stop", port, &[]).is(0);
+
+    // One that dies while nobody can say how.
+    node.machine.must(&["systemctl", "start", "dbus.socket", "dbus.service"]);
+    let _ = node.act("start", port, &[]).is(0);
+    stop_bus();
+    node.kill(&[&node.main("greeter")]);
+    until("it is gone", || node.state("greeter") == "failed");
+    let _ = node.monitor(port).is(1).says("nobody saw how");
+    let _ = node.probe(port).is(7);
+    let _ = node.act("stop", port, &[]).is(0);
+}
+
+#[test]
+fn what_has_no_process_is_not_said_to_be_stopped_unseen() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("unseen");
+    let port = 5622;
+    // A unit that is up without a process, beside a greeter of its own that the plugin hears.
+    node.greeter("heard.service", port, "", "Environment=GREET=Hello!");
+    node.machine.must(&["systemctl", "start", "heard"]);
+    node.unit("greeter.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true");
+    node.machine.must(&["systemctl", "start", "greeter"]);
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    node.machine.must(&["systemctl", "stop", "dbus.socket", "dbus.service"]);
+    let _ = node.act_within("stop", port, "4000", &[]).is(1);
+    node.machine.must(&["systemctl", "start", "dbus.socket", "dbus.service"]);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+}
