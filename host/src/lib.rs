@@ -10,6 +10,7 @@ pub mod capability;
 #[cfg(feature = "tool")]
 pub mod cli;
 pub mod contract;
+pub mod few;
 pub mod guard;
 pub mod instance;
 pub mod ocf;

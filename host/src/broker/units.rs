@@ -13,7 +13,7 @@ use crate::seam::{Answer, Error, Slot, program};
 impl Broker<'_> {
     /// Labels of all that the record holds.
     pub fn held(&self) -> Vec<String> {
-        self.record.daemons.keys().chain(self.record.units.keys()).cloned().collect()
+        self.record.daemons.keys().chain(self.record.units.iter().map(|(label, _)| label)).cloned().collect()
     }
 
     /// The name of the unit that a label stands for: what was started counts, then what the policy says.
@@ -22,13 +22,28 @@ impl Broker<'_> {
         started.or_else(|| self.policy.units.get(label).map(|unit| &unit.name)).cloned()
     }
 
+    /// The instance that has the unit of a label, if that is another.
+    fn had_by_another(&self, label: &str) -> Option<String> {
+        if self.record.units.contains_key(label) {
+            return None;
+        }
+        units::had_by_another(&self.unit_name(label)?, &self.directory.environment_path(label))
+    }
+
     fn condition_of_unit(&self, label: &str, deadline: Instant) -> Answer<Condition> {
         let name = self.unit_name(label).ok_or_else(|| Error::Denied(format!("program {label}: not granted")))?;
         if let Some(told) = units::manager::lacking() {
-            return Err(Error::Unavailable(format!("program {label}: {told}")));
+            // What cannot be started has not been, unless the record says so.
+            return match self.record.units.contains_key(label) {
+                true => Err(Error::Unavailable(format!("program {label}: {told}"))),
+                false => Ok(Condition::stopped(told.to_owned())),
+            };
         }
-        let found = units::condition(&name, self.record.units.get(label), &self.manager, deadline);
-        found.map_err(|told| Error::Other(format!("program {label}: {told}")))
+        if let Some(other) = self.had_by_another(label) {
+            // Whatever it does, it is not ours.
+            return Ok(Condition::stopped(format!("unit {name} is had by the instance {other}")));
+        }
+        units::condition(label, &name, self.record.units.get(label), &self.manager, deadline)
     }
 
     fn permit_unit(&self, label: &str, slots: &[Slot]) -> Answer<units::Permit> {
@@ -55,6 +70,9 @@ impl Broker<'_> {
         if !self.is_recorded {
             return Err(Error::Unavailable(format!("program {label}: this instance has no record to keep it in")));
         }
+        if let Some(other) = self.had_by_another(label) {
+            return Err(Error::Unavailable(format!("program {label}: its unit is had by the instance {other}")));
+        }
         let deadline = self.deadline.plugin;
         match self.condition_of_unit(label, deadline)?.phase {
             Phase::Running => return Ok(false),
@@ -67,7 +85,7 @@ impl Broker<'_> {
         let (directory, record) = (&self.directory, &mut self.record);
         let environment = directory.environment_path(label);
         permit.start(&self.manager, &environment, deadline, |unit: &UnitStarted| {
-            record.units.insert(label.to_owned(), unit.clone());
+            record.units.insert(label, unit.clone());
             directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
         })?;
         Ok(true)
@@ -95,17 +113,18 @@ impl Broker<'_> {
     pub(super) fn end_unit(&mut self, label: &str, deadline: Instant) -> Answer<()> {
         let Some(name) = self.unit_name(label) else { return Ok(()) };
         let recorded = self.record.units.get(label);
-        if recorded.is_none() && units::manager::lacking().is_some() {
-            // Nothing was started, and nothing can have been.
+        if recorded.is_none() && (units::manager::lacking().is_some() || self.had_by_another(label).is_some()) {
+            // Nothing was started, and nothing can have been, or it is another's.
             return Ok(());
         }
         units::stop(label, &name, recorded, &self.manager, deadline)?;
-        // What it was told may be a secret, and is in nobody's way any more. That it is not there is fine.
-        let _ = std::fs::remove_file(self.directory.environment_path(label));
-        match self.record.units.remove(label) {
-            Some(_) => self.save().map_err(Error::Other),
-            None => Ok(()),
+        if !self.record.units.remove(label) {
+            // Where the record was lost, this is what tells of it.
+            return Ok(());
         }
+        // What it was told may be a secret. That it is not there is fine.
+        let _ = std::fs::remove_file(self.directory.environment_path(label));
+        self.save().map_err(Error::Other)
     }
 
     /// A unit that has ended although it was started: how.
@@ -120,10 +139,11 @@ impl Broker<'_> {
     /// Units that this instance has, and those that are not down. A unit that was not started and failed all the same is
     /// a leftover of before.
     pub(super) fn units_held_and_alive(&self) -> (usize, usize) {
-        let bound = self.policy.units.keys().filter(|label| !self.record.units.contains_key(*label));
+        let (ours, bound) = (self.record.units.iter(), self.policy.units.iter());
+        let bound = bound.filter(|(label, _)| !self.record.units.contains_key(label));
         let mut held = self.record.units.len();
         let mut alive = 0;
-        for (label, is_recorded) in self.record.units.keys().map(|l| (l, true)).chain(bound.map(|l| (l, false))) {
+        for (label, is_recorded) in ours.map(|(l, _)| (l, true)).chain(bound.map(|(l, _)| (l, false))) {
             let phase = self.condition_of_unit(label, self.deadline.answer).map(|found| found.phase);
             held += usize::from(!is_recorded && phase == Ok(Phase::Failed));
             // Who cannot be seen is not said to be gone.
@@ -143,8 +163,9 @@ impl Broker<'_> {
     #[cold]
     #[inline(never)]
     fn hold_found_units(&mut self) {
-        for (label, unit) in &self.policy.units {
-            if self.record.units.contains_key(label) || units::manager::lacking().is_some() {
+        for (label, unit) in self.policy.units.iter() {
+            let is_held = self.record.units.contains_key(label) || self.had_by_another(label).is_some();
+            if is_held || units::manager::lacking().is_some() {
                 continue;
             }
             if let Ok(found) = self.manager.look(&unit.name, self.deadline.answer)
@@ -152,7 +173,7 @@ impl Broker<'_> {
                 && found.active_state == "active"
             {
                 self.log.info(&format!("program {label}: unit {} was started by somebody else", unit.name));
-                self.record.units.insert(label.clone(), UnitStarted::found(&found));
+                self.record.units.insert(label, UnitStarted::found(&found));
                 let environment = self.directory.environment_path(label);
                 let deadline = self.deadline.answer;
                 let held =

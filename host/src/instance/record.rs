@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::few::Few;
 use crate::ocf::Parameters;
 use crate::ocf::description::AgentName;
 use crate::sealed;
@@ -118,12 +119,12 @@ pub struct Record {
     pub notebook: BTreeMap<String, Vec<u8>>,
     /// Units by label. The last field: records of before there were any end without it.
     #[serde(deserialize_with = "none_or_some")]
-    pub units: BTreeMap<String, UnitStarted>,
+    pub units: Few<UnitStarted>,
 }
 
 /// Reads what an older host did not write. That nothing is cut off is for the checksum to say.
-fn none_or_some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, UnitStarted>, D::Error> {
-    Ok(BTreeMap::deserialize(from).unwrap_or_default())
+fn none_or_some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Few<UnitStarted>, D::Error> {
+    Ok(Few::deserialize(from).unwrap_or_default())
 }
 
 impl Record {
@@ -139,7 +140,7 @@ impl Record {
             daemons: BTreeMap::new(),
             untracked: false,
             notebook: BTreeMap::new(),
-            units: BTreeMap::new(),
+            units: Few::default(),
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) use reader::is_label;
 pub use unit::Unit;
 pub use url::{Host, Scheme, Url};
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,8 @@ use nix::sys::signal::Signal;
 use mistake::Mistake;
 use reader::{Read, Reader, Value};
 use template::{Argument, Template};
+
+use crate::few::Few;
 
 /// Bytes of the largest policy.
 const POLICY_BYTES: u64 = 1024 * 1024;
@@ -52,7 +55,7 @@ pub struct Policy {
     /// Programs by label.
     pub programs: BTreeMap<String, Program>,
     /// Units by label, which share their names with programs: the plugin sees no difference.
-    pub units: BTreeMap<String, Unit>,
+    pub units: Few<Unit>,
     /// Directories by label.
     pub paths: BTreeMap<String, PathGrant>,
     /// Endpoints by label.
@@ -194,15 +197,14 @@ impl Policy {
             file.literal("format", 1)?;
             let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
             let executed = executed(file);
-            let (mut programs, mut units) = (BTreeMap::new(), BTreeMap::new());
-            for (label, bound) in file.labelled("program", &key::PROGRAM, |at| bound(at, &executed))? {
-                match bound {
-                    Bound::Program(program) => drop(programs.insert(label, *program)),
-                    Bound::Unit(unit) => drop(units.insert(label, unit)),
-                }
-            }
-            let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs))?;
-            let endpoints = file.labelled("endpoint", &key::ENDPOINT, endpoint::endpoint)?;
+            let units = RefCell::new(Few::default());
+            let programs = file.labelled("program", &key::PROGRAM, |at| match at.has("unit") {
+                true => unit::unit(at).map(|unit| units.borrow_mut().insert(at.label(), unit)).map(|()| None),
+                false => program(at, &executed).map(Some),
+            })?;
+            let units = units.into_inner();
+            let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs).map(Some))?;
+            let endpoints = file.labelled("endpoint", &key::ENDPOINT, |at| endpoint::endpoint(at).map(Some))?;
             let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
             let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
             let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
@@ -236,19 +238,6 @@ fn executed(file: &Reader<'_, '_>) -> Vec<PathBuf> {
         }
     }
     paths
-}
-
-/// What a label of a program can stand for.
-enum Bound {
-    Program(Box<Program>),
-    Unit(Unit),
-}
-
-fn bound(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Bound> {
-    match at.has("unit") {
-        true => unit::unit(at).map(Bound::Unit),
-        false => program(at, executed).map(|program| Bound::Program(Box::new(program))),
-    }
 }
 
 fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {

@@ -140,12 +140,17 @@ impl<'s, 't> Reader<'s, 't> {
         self.optional(key, |value| value.table(known, read))
     }
 
-    /// Reads a table of tables whose keys are labels.
+    /// The label of a table that [`Self::labelled`] reads.
+    pub(super) fn label(&self) -> &str {
+        self.name.trim_end_matches(']').rsplit('.').next().unwrap_or_default()
+    }
+
+    /// Reads a table of tables whose keys are labels. What is read as none is left out.
     pub(super) fn labelled<T>(
         &self,
         key: &'static str,
         known: &'static Table,
-        read: impl Fn(&mut Reader<'s, 't>) -> Read<T>,
+        read: impl Fn(&mut Reader<'s, 't>) -> Read<Option<T>>,
     ) -> Read<BTreeMap<String, T>> {
         let Some(value) = self.get(key) else { return Ok(BTreeMap::new()) };
         let Some(table) = value.value.as_table() else {
@@ -161,7 +166,9 @@ impl<'s, 't> Reader<'s, 't> {
                 return Err(self.source.wrong(inner.span(), value.of, &Mistake::LabelNotTable(key, name.to_owned())));
             };
             let place = (format!("[{key}.{name}]"), known, value.of);
-            bound.insert(name.to_owned(), read_table(self.source, inner, label.span(), place, &read)?);
+            if let Some(value) = read_table(self.source, inner, label.span(), place, &read)? {
+                bound.insert(name.to_owned(), value);
+            }
         }
         Ok(bound)
     }

@@ -18,6 +18,7 @@ use crate::started::{Started, bare};
 use anyhow::{Context as _, bail, ensure};
 use plan::{Plan, SYSTEMD};
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -141,6 +142,23 @@ impl Machine {
         let inside = self.inside(to);
         fs::create_dir_all(inside.parent().context("no parent")?)?;
         fs::copy(from, &inside).with_context(|| to.to_owned()).map(drop)
+    }
+
+    /// Listens on an address in the network of the box.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn listen(&self, address: &str, port: u16) -> anyhow::Result<TcpListener> {
+        let network = fs::File::open(format!("/proc/{}/ns/net", self.pid)).context("the network of the box")?;
+        let address: std::net::IpAddr = address.parse()?;
+        // A thread of its own, since there is no way back.
+        let listening = std::thread::spawn(move || {
+            use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+            move_into_link_name_space(std::os::fd::AsFd::as_fd(&network), Some(LinkNameSpaceType::Network))?;
+            Ok(TcpListener::bind((address, port))?)
+        });
+        listening.join().map_err(|_| anyhow::anyhow!("a panic"))?
     }
 
     /// A property of a unit.

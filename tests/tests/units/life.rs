@@ -88,10 +88,32 @@ fn a_unit_that_is_no_unit_is_refused_before_anything_is_done() {
         assert!(!node.machine.inside(format!("/run/systemd/system/{unit}.d")).exists(), "{unit}");
     }
     assert_eq!(node.state("real"), "inactive");
-    for unit in ["nosuch.service", "masked.service", "wrong.service"] {
+    // What another name of it does is not ours.
+    node.machine.must(&["systemctl", "start", "real"]);
+    for unit in ["nosuch.service", "masked.service", "wrong.service", "alias.service"] {
         node.policy(unit);
         let _ = node.probe(port).is(7);
+        let _ = node.act("stop", port, &[]).is(0);
     }
+    assert_eq!(node.state("real"), "active");
+    // Nor is there a unit where there is no systemd, or not ours.
+    node.policy("real.service");
+    for (hide, reason) in
+        [("true", "systemd is not the service manager"), ("mkdir /run/systemd/system", "a private root has none")]
+    {
+        let act = |action: &str| {
+            let script = format!(
+                "mount -t tmpfs none /run/systemd; {hide}; exec env OCF_ROOT=/usr/lib/ocf \
+                 OCF_RA_VERSION_MAJOR=1 OCF_RESOURCE_INSTANCE=hidden OCF_RESKEY_port=5699 \
+                 OCF_RESKEY_CRM_meta_timeout=20000 {RESOURCES}/{AGENT} {action}",
+            );
+            finish(&mut node.machine.command(&["unshare", "--mount", "sh", "-c", &script]))
+        };
+        let _ = act("monitor").is(7);
+        let _ = act("start").is(5).says(reason);
+        let _ = act("stop").is(0);
+    }
+    assert_eq!(node.state("real"), "active");
 }
 
 #[test]

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod backends;
 mod behind;
 mod life;
+mod lost;
+mod shared;
 mod silent;
 
 use std::fs;

@@ -87,6 +87,13 @@ pub struct Condition {
     pub told: String,
 }
 
+impl Condition {
+    /// Nothing of it runs, and there is something to be said of that.
+    pub fn stopped(told: String) -> Self {
+        Self { phase: Phase::Stopped, members: Vec::new(), main: None, ended: None, since_boot_ns: 0, told }
+    }
+}
+
 impl Daemon {
     /// Prepares a daemon: nothing is made yet, so that it can be recorded before it is.
     pub fn new(instance: &str, label: &str, mark: u32) -> Self {

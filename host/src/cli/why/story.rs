@@ -94,8 +94,9 @@ impl Story {
             Daemon { label: label.clone(), condition, report }
         });
         let manager = unit::manager::Manager::default();
-        let units = record.iter().flat_map(|record| &record.units).filter_map(|(label, started)| {
-            let condition = unit::condition(&started.name, Some(started), &manager, Instant::now() + PATIENCE).ok()?;
+        let units = record.iter().flat_map(|record| record.units.iter()).filter_map(|(label, started)| {
+            let condition =
+                unit::condition(label, &started.name, Some(started), &manager, Instant::now() + PATIENCE).ok()?;
             Some(Daemon { label: label.clone(), condition, report: Report::default() })
         });
         let daemons = daemons.chain(units).collect();

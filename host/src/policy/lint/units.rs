@@ -43,7 +43,7 @@ pub struct UnitFacts {
 /// What can be read in the policy alone: values of its environment.
 pub(super) fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
     let mut all = Vec::new();
-    for (label, unit) in &policy.units {
+    for (label, unit) in policy.units.iter() {
         for (name, value) in variables(&unit.environment, label) {
             let what = match &risk.pattern {
                 Pattern::TextOfPlugin if value.is_of_plugin() && matches!(value.kind, Kind::Text { .. }) => {

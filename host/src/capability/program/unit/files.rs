@@ -13,6 +13,8 @@ const RUNTIME: &str = "/run/systemd/system";
 /// The drop-in, behind most others: what is read last holds.
 const NAME: &str = "90-ocf-wasm.conf";
 
+/// The line of the drop-in by which the unit finds its variables; the path follows.
+const SETTING: &str = "EnvironmentFile=-";
 /// How the file of the variables begins, a comment for systemd; the unit's name follows.
 const MARK: &str = "# variables of ";
 
@@ -20,6 +22,17 @@ const MARK: &str = "# variables of ";
 pub(super) fn unit_of(environment: &Path) -> Option<String> {
     let text = std::fs::read_to_string(environment).ok()?;
     text.lines().next()?.strip_prefix(MARK).map(str::to_owned)
+}
+
+/// The instance that has a unit, if another has it than the one whose variables are in `environment`: its file is there
+/// from its start to its verified stop.
+pub fn had_by_another(unit: &str, environment: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(place(unit)).ok()?;
+    let told = text.lines().find_map(|line| line.strip_prefix(SETTING))?.replace("%%", "%");
+    let theirs = Path::new(&told);
+    let is_held = theirs != environment && theirs.exists();
+    let name = theirs.parent().filter(|_| is_held)?.file_name()?.to_str()?;
+    Some(crate::instance::unescape(name))
 }
 
 /// Writes both. Whether the drop-in is another than it was, so that unit files must be read anew.
@@ -51,7 +64,7 @@ fn drop_in(environment: &Path) -> String {
     format!(
         "# This unit is a cluster's: Pacemaker starts and stops it through ocf-wasm. Until the next boot.\n\
          [Unit]\nBefore=pacemaker.service pacemaker_remote.service\n\
-         [Service]\nRestart=no\nRestartForceExitStatus=\nEnvironmentFile=-{environment}\n"
+         [Service]\nRestart=no\nRestartForceExitStatus=\n{SETTING}{environment}\n"
     )
 }
 

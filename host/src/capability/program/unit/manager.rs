@@ -90,7 +90,7 @@ impl Manager {
         match self.ask(&Ask::Look(name.to_owned()), deadline.min(Instant::now() + PATIENCE))? {
             Told::Unit(unit) => Ok(*unit),
             Told::Refused(_, why) => Err(Silent::Gone(why)),
-            other => Err(Silent::Gone(format!("{PROGRAM} answers {other:?}"))),
+            _ => Err(Silent::Gone(format!("{PROGRAM} answers another question"))),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+pub use self::files::had_by_another;
 use self::manager::{Ask, Manager, Silent, Told, Unit};
 use super::daemon::{Condition, Ended};
 use super::tree::{ROOTS, Tree};
@@ -87,11 +88,15 @@ fn is_right(label: &str, name: &str, found: &Unit) -> Answer<()> {
     let unavailable = |what: &str| Err(Error::Unavailable(format!("program {label}: unit {name} {what}")));
     match found.load_state.as_str() {
         "loaded" if found.id == name => Ok(()),
-        "loaded" => Err(Error::Denied(format!("program {label}: unit {name} is an alias of {}", found.id))),
+        "loaded" => Err(Error::Denied(format!("program {label}: {}", alias(name, found)))),
         "not-found" => unavailable("is not there"),
         "masked" => unavailable("is masked"),
         _ => unavailable("cannot be loaded: systemctl status tells why"),
     }
+}
+
+fn alias(name: &str, found: &Unit) -> String {
+    format!("unit {name} is an alias of {}", found.id)
 }
 
 /// The unit that a binding names, as this node has it.
@@ -267,15 +272,16 @@ fn members(group: Option<&Path>) -> Vec<ProcessId> {
 /// Looks at a unit. `recorded` is what this instance started of it.
 ///
 /// # Errors
-/// A sentence: nobody answers, and it has no processes by which it could be seen.
+/// `other` if nobody answers, and it has no processes by which it could be seen.
 #[cold]
 #[inline(never)]
 pub fn condition(
+    label: &str,
     name: &str,
     recorded: Option<&UnitStarted>,
     manager: &Manager,
     deadline: Instant,
-) -> Result<Condition, String> {
+) -> Answer<Condition> {
     let since_boot_ns = recorded.map_or(0, |unit| unit.since_boot_ns);
     let seen = |phase, members: Vec<ProcessId>| Condition {
         phase,
@@ -287,7 +293,8 @@ pub fn condition(
     };
     let found = match manager.look(name, deadline) {
         Ok(found) if found.id == name => found,
-        Ok(found) if recorded.is_none() => return Err(format!("unit {name} is an alias of {}", found.id)),
+        // What cannot be started is not ours, whatever it does.
+        Ok(found) if recorded.is_none() => return Ok(Condition::stopped(alias(name, &found))),
         silent => {
             // Not asked, or another by now: what is seen of it counts.
             let why =
@@ -298,7 +305,7 @@ pub fn condition(
                 _ if !left.is_empty() => Ok(seen(Phase::Running, left)),
                 None => Ok(seen(Phase::Stopped, left)),
                 Some(unit) if unit.has_processes => Ok(Condition { told: why, ..seen(Phase::Failed, left) }),
-                Some(_) => Err(why),
+                Some(_) => Err(other(label, &why)),
             };
         }
     };
@@ -323,8 +330,7 @@ pub fn condition(
 /// by its control group. Forgets that it failed.
 ///
 /// # Errors
-/// `denied` if the name is an alias and nothing was started; `other` if something is left, or that nothing is left cannot
-/// be seen.
+/// `other` if something is left, or that nothing is left cannot be seen.
 #[cold]
 #[inline(never)]
 pub fn stop(
@@ -342,9 +348,9 @@ pub fn stop(
     if let Ok(found) = &before
         && recorded.is_none()
     {
-        match found.active_state.as_str() {
-            "inactive" if members(group(found).as_deref()).is_empty() => return Ok(()),
-            _ => is_right(label, name, found)?,
+        let is_there = found.active_state != "inactive" || !members(group(found).as_deref()).is_empty();
+        if !is_it(found) || !is_there {
+            return Ok(());
         }
     }
     let place = || {
