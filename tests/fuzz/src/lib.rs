@@ -77,7 +77,7 @@ pub const TARGETS: [Target; 7] = [
     },
     Target {
         name: "seam",
-        holds: "whatever a runner sends, the broker comes back with a verdict of its own words, has made no process, no \
+        holds: "whatever a runner sends, the broker comes back with a verdict of its own words, has left no process, made no \
                 connection and no effect that is not granted, keeps the notebook within its limits and the record on disk \
                 as in memory, and answers each question as the policy says",
         run: seam::run,

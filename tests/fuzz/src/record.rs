@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use ocf_wasm::capability::program::Report;
-use ocf_wasm::instance::{Action, Directory, Found, History, Record, boot_identity, save_report};
+use ocf_wasm::instance::{Action, Directory, Found, History, Pins, Record, boot_identity, save_report};
 use serde::de::DeserializeOwned;
 
 use crate::workshop;
@@ -15,9 +15,16 @@ use crate::workshop;
 const RECORD: [u8; 4] = *b"OWR1";
 const REPORT: [u8; 4] = *b"OWD1";
 
+/// Whose directory it is.
+const PROVIDER: &str = "ocf-wasm";
+const KIND: &str = "sample-tcp-server";
+const INSTANCE: &str = "web";
+
 pub(crate) fn run(data: &[u8]) {
     let Some((how, bytes)) = data.split_first() else { return };
-    let directory = Directory::at(workshop::path());
+    let path = workshop::path().join(PROVIDER).join(KIND).join(INSTANCE);
+    fs::create_dir_all(&path).expect("a directory");
+    let directory = Directory::at(path);
     match how % 4 {
         0 => record(&directory, bytes),
         1 => record(&directory, &sealed(RECORD, bytes)),
@@ -53,16 +60,29 @@ fn record(directory: &Directory, bytes: &[u8]) {
     fs::write(directory.path().join("record"), bytes).expect("a file");
     let expected = body::<Record>(RECORD, bytes);
     match (directory.record(), expected) {
-        (Found::Record(found), Some(expected)) if expected.boot == boot_identity() => assert_eq!(*found, expected),
+        (Found::Record(found), Some(expected)) if expected.boot == boot_identity() && is_ours(&expected) => {
+            assert_eq!(*found, expected);
+        }
         (Found::None, Some(expected)) if expected.boot != boot_identity() => {
-            // The same of this boot.
+            // The same of this boot, whosever it is.
             let record = Record { boot: boot_identity().to_owned(), ..expected };
             directory.save(&record).expect("a file");
-            assert!(matches!(directory.record(), Found::Record(found) if *found == record));
+            match directory.record() {
+                Found::Record(found) => assert!(*found == record && is_ours(&record)),
+                Found::Unknown(_) => assert!(!is_ours(&record), "{record:?}"),
+                Found::None => panic!("none of {record:?}"),
+            }
         }
         (Found::Unknown(_), None) => {}
+        (Found::Unknown(_), Some(expected)) if expected.boot == boot_identity() && !is_ours(&expected) => {}
         (found, expected) => panic!("{found:?} and not {expected:?}"),
     }
+}
+
+/// Whether a record is of the instance in whose directory it is.
+fn is_ours(record: &Record) -> bool {
+    let of = |pins: &Pins| pins.agent.provider == PROVIDER && pins.agent.kind == KIND;
+    record.instance == INSTANCE && record.pins.as_ref().is_none_or(of)
 }
 
 fn report(path: &Path, bytes: &[u8]) {

@@ -155,7 +155,9 @@ fn where_it_starts(cluster: &Cluster, row: &'static Row) -> Told {
 fn by_itself(cluster: &Cluster, row: &'static Row) -> Told {
     let node = cluster.node(1);
     let (export, misdeed) = row.with.unwrap();
-    let daemon = Primitive::new("own", "ocf:test:hostile").with("daemon", true).with("in", export).with("do", misdeed);
+    // Whatever is remembered of a resource is remembered by its name.
+    let id = &format!("{misdeed}-in-{export}");
+    let daemon = Primitive::new(id, "ocf:test:hostile").with("daemon", true).with("in", export).with("do", misdeed);
     let daemon = daemon
         .operation("monitor", &[("interval", "1s"), ("timeout", "5s")])
         .operation_parameter("OCF_CHECK_LEVEL", "10")
@@ -163,17 +165,17 @@ fn by_itself(cluster: &Cluster, row: &'static Row) -> Told {
         .operation("stop", &[("timeout", "6s")]);
     let fenced = cluster.fencings().len();
     let began = Instant::now();
-    cluster.add(&[daemon.xml()], &[location("own", "node1", "300")]);
+    cluster.add(&[daemon.xml()], &[location(id, "node1", "300")]);
     if export == "stop" {
-        cluster.until("it runs", LONG, |now| now.is_started_on("own", "node1").then_some(()));
-        cluster.must(&["crm_resource", "--resource", "own", "--ban", "--node", "node1"]);
+        cluster.until("it runs", LONG, |now| now.is_started_on(id, "node1").then_some(()));
+        cluster.must(&["crm_resource", "--resource", id, "--ban", "--node", "node1"]);
     }
     let results = if row.then == Then::Nowhere {
-        cluster.until(row.what, LONG, |now| (now.failures_of("own").len() == 3 && now.is_stopped("own")).then_some(()));
-        since(node, "own", 0)
+        cluster.until(row.what, LONG, |now| (now.failures_of(id).len() == 3 && now.is_stopped(id)).then_some(()));
+        since(node, id, 0)
     } else {
         cluster.wait(row.what, LONG, &mut String::new(), |seen| {
-            let results = since(node, "own", 0);
+            let results = since(node, id, 0);
             *seen = format!("{results:?}");
             results.iter().any(|result| result.starts_with("stop ")).then_some(results)
         })
@@ -181,9 +183,9 @@ fn by_itself(cluster: &Cluster, row: &'static Row) -> Told {
     let well_after = began.elapsed();
     assert_eq!(cluster.fencings().len(), fenced, "{}", row.what);
     // What is started again and again is in the middle of something.
-    let why = if row.then == Then::Again && export == "monitor" { String::new() } else { why(node, "own") };
+    let why = if row.then == Then::Again && export == "monitor" { String::new() } else { why(node, id) };
     cluster.clear();
-    cluster.until("it is gone", LONG, |now| now.of("own").next().is_none().then_some(()));
+    cluster.until("it is gone", LONG, |now| now.of(id).next().is_none().then_some(()));
     for node in cluster.nodes() {
         assert!(node.processes("ocf-wasm-keeper").is_empty(), "{}", row.what);
         node.forget().unwrap();

@@ -4,7 +4,7 @@
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
 const DIGEST: &str = "\"sha256:b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2\"";
-pub(super) const ROWS: [Row; 99] = [
+pub(super) const ROWS: [Row; 100] = [
     ("", "format", "1", "", &["2", "\"1\""]),
     ("", "plugin", "{ digest = [] }", "t", &[]),
     ("", "program", "{}", "t", &["{ X = {} }", "{ x = 7 }", "{ \"\" = {} }"]),
@@ -256,7 +256,7 @@ pub(super) const ROWS: [Row; 99] = [
 ];
 
 /// Whole files with what no single key can have.
-pub(super) const FILES: [&str; 29] = [
+pub(super) const FILES: [&str; 30] = [
     "format = 1\n[endpoint.x]\nhttp = \"http://127.0.0.1/\"\nca = \"/etc/ca.pem\"\n",
     "format = 1\n[endpoint.x]\nhttp = { param = \"p\", url = { host = [\"::1\"], port = [443] } }\nca = \"/etc/ca.pem\"\n",
     "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 443 }\nca = \"/etc/ca.pem\"\n",
