@@ -257,8 +257,9 @@ fn verbs_that_prose_names_are_there() {
     let host = TestHost::new();
     let tool = listed(&host.run(&["--help"]).stdout);
     let house = std::fs::read_to_string(checkout().join("xtask/src/main.rs")).unwrap();
-    // The names in the table of commands, each alone on its line.
-    let names = house.lines().filter_map(|line| line.strip_prefix("        \"")?.strip_suffix("\","));
+    // The names in the table of commands: a row stands on a line, or its name does.
+    let row = Regex::new(r#"(?m)^(?:    \(|        )"([a-z]+)","#).unwrap();
+    let names = row.captures_iter(&house).map(|found| found.get(1).map_or("", |name| name.as_str()));
     let house: BTreeSet<String> = names.filter(|name| !name.contains(' ')).map(str::to_owned).collect();
     assert!(tool.contains("install") && house.contains("demo"), "{tool:?} {house:?}");
     let mut seen = 0;

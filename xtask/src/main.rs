@@ -36,6 +36,15 @@ temporary directory.",
 Brings up three nodes, or as many as are asked for (1-9), and says what can be done to them; Ctrl-C or `cargo xtask cluster
 down` ends all of it. `cargo xtask cluster help` lists the rest: enter a node, switch its power off.",
     ),
+    ("soak", "random faults on a real cluster, and a witness; as root", cluster::SOAK_USAGE),
+    (
+        "load",
+        "200 resources on one busy node, ours and shell agents; as root",
+        "cargo xtask load
+
+One node, 200 resources that are monitored every 10 s: how long they take to start, what processors and memory they cost, and
+whether an action fails while all processors are busy. First with `dummy`, then with ocf:heartbeat:Dummy. Ten minutes.",
+    ),
     (
         "test",
         "all tests; says how many passed, and what was not tried and why",
@@ -50,15 +59,6 @@ needs it is not tried, and named at the end. With CI=true what cannot be tried i
 
   cargo xtask test conformance          the tests with that in their names
   cargo xtask test -- --nocapture       with all that tests print",
-    ),
-    ("soak", "random faults on a real cluster, and a witness; as root", cluster::SOAK_USAGE),
-    (
-        "load",
-        "200 resources on one busy node, ours and shell agents; as root",
-        "cargo xtask load
-
-One node, 200 resources that are monitored every 10 s: how long they take to start, what processors and memory they cost, and
-whether an action fails while all processors are busy. First with `dummy`, then with ocf:heartbeat:Dummy. Ten minutes.",
     ),
     ("fuzz", "look for bytes that break what must hold", fuzz::USAGE),
     (

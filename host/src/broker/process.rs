@@ -1,6 +1,7 @@
 //! The runner as a process: begun, called, ended.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -11,8 +12,14 @@ use crate::contract::Verdict;
 use crate::runner::{self, Facts, limits};
 use crate::sandbox::runner::{self as sandbox, Bounds};
 use crate::seam::{Channel, Export, FromRunner, Lost, decode, encode};
+use crate::sys::fork;
 use crate::sys::user::User;
-use crate::sys::{fork, heap};
+
+/// What a runner does with what it was left.
+fn serve(seam: OwnedFd, native: &'static [u8], kept: &'static [u8]) -> i32 {
+    let Some(facts) = decode(kept) else { return 0 };
+    runner::serve(Channel::from_fd(seam), native, facts, sandbox::close)
+}
 
 /// A runner. Gone when this is dropped.
 #[derive(Debug)]
@@ -44,11 +51,12 @@ impl Process {
                     crate::sandbox::escaped::run(deed, theirs.number(), broker.as_raw(), &tell);
                 }
                 // Nothing else of what the broker knows: no policy, no parameter that the plugin is not given.
-                let kept = crate::guard!("heap", heap::leave(&encode(&facts)).ok().and_then(decode), Some(facts));
-                match kept {
-                    Some(facts) => runner::serve(theirs, native, facts, sandbox::close),
-                    None => crate::sys::exit::now(0),
-                }
+                let kept = encode(&facts);
+                crate::guard!(
+                    "heap",
+                    sandbox::go_on(theirs.into_fd(), native, &kept, serve),
+                    serve(theirs.into_fd(), native, kept.leak())
+                )
             }
             Err(error) => {
                 let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));

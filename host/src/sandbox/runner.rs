@@ -4,6 +4,7 @@
 //! cannot be done ends the runner, but for Landlock, which not every kernel has: the rest does without it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -14,7 +15,7 @@ use super::landlock::Domain;
 use super::seccomp::{Filter, Refusal};
 use crate::guard;
 use crate::sys::user::User;
-use crate::sys::{fd, fork, memory, rights, user};
+use crate::sys::{fd, fork, heap, memory, rights, user};
 
 /// What the runner is limited to by the kernel, behind the limits that the engine holds itself.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,23 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
         });
     }
     Ok(())
+}
+
+/// Leaves behind all that the broker allocated, and goes on with `serve`: with the seam, with code that is mapped, and with
+/// a copy of `kept`. It is a function and no closure, so that it brings nothing along from there.
+#[allow(unsafe_code, reason = "what is left behind may not be looked at again, which only this place can promise")]
+pub fn go_on(
+    seam: OwnedFd,
+    code: &'static [u8],
+    kept: &[u8],
+    serve: fn(OwnedFd, &'static [u8], &'static [u8]) -> i32,
+) -> i32 {
+    // SAFETY: from here on only `serve` runs in this process, until it ends; what it is given lies elsewhere, and nothing
+    // that this program keeps in a static on its heap is asked by a runner.
+    match unsafe { heap::leave(kept) } {
+        Ok(kept) => serve(seam, code, kept),
+        Err(_) => 0,
+    }
 }
 
 /// From here on only [`CALLS`]: the engine is made, the code is loaded, and none of it has run.

@@ -54,6 +54,11 @@ impl Channel {
         Self(UnixStream::from(fd))
     }
 
+    /// Returns the descriptor that is one end.
+    pub fn into_fd(self) -> OwnedFd {
+        OwnedFd::from(self.0)
+    }
+
     /// The descriptor's number, to keep it open where all others are closed.
     pub fn number(&self) -> i32 {
         self.0.as_raw_fd()

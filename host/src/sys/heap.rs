@@ -47,12 +47,15 @@ struct Pages {
     is_noted: bool,
 }
 
-/// Leaves behind all that was allocated so far, and overwrites it. What refers to it must not be used any more; to free
-/// it does nothing. Returns a copy of `kept`, which outlives it. Where another allocator is used it only copies.
+/// Leaves behind all that was allocated so far, and overwrites it. To free it does nothing from then on. Returns a copy of
+/// `kept`, which outlives it. Where another allocator is used it only copies.
+///
+/// # Safety
+/// What lies in that memory must not be used any more, whoever holds it.
 ///
 /// # Errors
 /// If memory is short.
-pub fn leave(kept: &[u8]) -> std::io::Result<&'static [u8]> {
+pub unsafe fn leave(kept: &[u8]) -> std::io::Result<&'static [u8]> {
     let copy = map(kept.len().max(1));
     if copy.is_null() {
         return Err(std::io::Error::last_os_error());

@@ -238,14 +238,16 @@ fn what_becomes_of_a_resource_is_as_the_page_says() {
     cluster.spoil();
     for node in cluster.nodes() {
         fs::copy(plugin("sample-tcp-server"), node.disk().join("lib/plugin.wasm")).unwrap();
-        install_policy(node, "test/hostile", HOSTILE_POLICY).unwrap();
-        install(node, &hostile(), &[]).unwrap();
     }
     cluster.add(&[server().xml()], &[]);
     let running: Vec<Told> = RUNNING.iter().map(|row| while_it_runs(&cluster, row)).collect();
     let starting: Vec<Told> = STARTING.iter().map(|row| where_it_starts(&cluster, row)).collect();
     cluster.clear();
     cluster.until("the server is gone", LONG, |now| now.of("web").next().is_none().then_some(()));
+    for node in cluster.nodes() {
+        install_policy(node, "test/hostile", HOSTILE_POLICY).unwrap();
+        install(node, &hostile(), &[]).unwrap();
+    }
     let stopping: Vec<Told> = STOPPING.iter().map(|row| by_itself(&cluster, row)).collect();
     let is = page(&[
         (
