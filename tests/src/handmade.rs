@@ -24,6 +24,10 @@ pub struct Handmade {
     pub after: String,
     /// What `monitor` says, as a number of the world's `health`, instead.
     pub health: Option<u8>,
+    /// Interfaces that it does not export.
+    pub without: Vec<&'static str>,
+    /// What its author says of it, a note a line, in place of next to nothing.
+    pub notes: Option<String>,
 }
 
 /// The exports beside `start` and `monitor`, and the interface of each.
@@ -69,9 +73,13 @@ pub const LOG: &str = r#"
 impl Handmade {
     /// Its text, for an agent of this name.
     pub fn text(&self, name: &str) -> String {
-        let Self { before, with, code, start, monitor, others, after, health } = self;
+        let Self { before, with, code, start, monitor, others, after, health, without, notes } = self;
         let health = health.unwrap_or(u8::from(monitor.is_empty()));
-        let timeouts = ["start", "stop", "monitor"].map(|action| format!(r#"\"{action}\":\"20s\""#)).join(",");
+        let timeouts = ["start", "stop", "monitor"].map(|action| format!(r#""{action}":"20s""#)).join(",");
+        let plain = format!(
+            r#"{{"agent":{{"name":"{name}","version":"0.1.0","short":"x","long":"x","interval":"10s","timeouts":{{{timeouts}}}}}}}"#
+        );
+        let notes: String = notes.as_ref().unwrap_or(&plain).bytes().map(|byte| format!("\\{byte:02x}")).collect();
         let function = |name: &str| {
             let does = others.get(name).map_or("", String::as_str);
             format!(r#"(func (export "{name}") (result i32) {does} i32.const 0)"#)
@@ -85,6 +93,7 @@ impl Handmade {
         let lifted: String = OTHERS.iter().map(|(name, _)| name).chain(&["start"]).map(|name| lift(name)).collect();
         let interfaces: String = ["lifecycle", "role", "notification", "migration", "reload"]
             .iter()
+            .filter(|interface| !without.contains(*interface))
             .map(|interface| {
                 let own = OTHERS.iter().filter(|(_, of)| of == interface);
                 let mut exports: String = own.map(|(name, _)| format!(r#"(export "{name}" (func ${name}))"#)).collect();
@@ -115,7 +124,7 @@ impl Handmade {
                 {lifted}
                 (func $monitor (type $seen) (canon lift (core func $code "monitor") (memory $memory) (post-return (func $code "after"))))
                 {interfaces}
-                (@custom "ocf:metadata" "{{\"agent\":{{\"name\":\"{name}\",\"version\":\"0.1.0\",\"short\":\"x\",\"long\":\"x\",\"interval\":\"10s\",\"timeouts\":{{{timeouts}}}}}}}"))"#
+                (@custom "ocf:metadata" "{notes}"))"#
         )
     }
 }

@@ -25,8 +25,6 @@ pub use endpoint::{Endpoint, Http, Place, Port};
 pub use kind::address_of;
 pub(crate) use nearest::nearest;
 pub use path::{Access, PathGrant, refused as refused_directory};
-#[cfg(feature = "tool")]
-pub(crate) use reader::is_label;
 pub use unit::Unit;
 pub use url::{Host, Scheme, Url};
 

@@ -159,7 +159,7 @@ impl<'s, 't> Reader<'s, 't> {
         let mut bound = BTreeMap::new();
         for (label, inner) in table {
             let name: &str = label.get_ref();
-            if !is_label(name) {
+            if !crate::store::is_label(name) {
                 return Err(self.source.wrong(label.span(), value.of, &Mistake::Label(name.to_owned())));
             }
             let Some(inner) = inner.get_ref().as_table() else {
@@ -287,9 +287,4 @@ impl<'s, 't> Value<'s, 't> {
         };
         self.wrong(&Mistake::WrongType(what, found))
     }
-}
-
-/// Whether a word can be a label: 1-64 of `a`-`z`, `0`-`9`, `-`.
-pub(crate) fn is_label(word: &str) -> bool {
-    (1..=64).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

@@ -80,3 +80,8 @@ pub fn generation(agent: &AgentName, number: u32) -> Result<Generation, Missing>
 pub fn metadata_path(agent: &AgentName) -> PathBuf {
     agent_path(agent).join("current").join("metadata.xml")
 }
+
+/// Whether a word can be a label: 1-64 of `a`-`z`, `0`-`9`, `-`.
+pub fn is_label(word: &str) -> bool {
+    (1..=64).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}

@@ -12,7 +12,7 @@ mod native;
 pub mod notes;
 
 pub use digest::{Digest, is_digest};
-pub use generation::{Generation, Missing, Request, current, generation, generations, metadata_path};
+pub use generation::{Generation, Missing, Request, current, generation, generations, is_label, metadata_path};
 pub use native::{NativeError, compile_component, ensure as ensure_native};
 
 use std::fs::{File, OpenOptions};

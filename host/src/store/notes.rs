@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::generation::Request;
+use super::generation::{Request, is_label};
 use crate::ocf::description::{AgentName, Deprecated, Description, Exports, Kind, Monitor, Parameter};
 use crate::ocf::outcome::is_invisible;
 use crate::ocf::parameter;
-use crate::policy::is_label;
 
 /// What a plugin can ask for, as a policy calls it.
 const KINDS: [&str; 3] = ["program", "path", "endpoint"];

@@ -80,6 +80,8 @@ fn since(node: &Node, id: &str, known: usize) -> Vec<String> {
 fn while_it_runs(cluster: &Cluster, row: &'static Row) -> Told {
     let name = settled(cluster, "web", GREETER, "the server runs");
     let node = cluster.named(&name);
+    // What fails while a cleanup is still on its way is cleaned up as well.
+    monitored_again(cluster, node, AGENT, "web", 2);
     let pid = only_process(node, GREETER);
     let known = node.results("web").len();
     let fenced = cluster.fencings().len();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ocf_agent::{Choice, Parameters, Port, Size};
+use ocf_wasm_tests::handmade::Handmade;
 
 /// Tests <readers> of metadata & "their" parsers
 ///
@@ -98,23 +99,17 @@ enum Verbosity {
     All,
 }
 
+/// The interfaces that a plugin may have beside the lifecycle.
+const MORE: [&str; 4] = ["role", "notification", "migration", "reload"];
+
 /// Makes a component with this description. `exports` are those beside the lifecycle.
 pub(crate) fn component(directory: &Path, exports: &[&str]) -> PathBuf {
-    let escaped: String = Torture::METADATA.concat().bytes().map(|byte| format!("\\{byte:02x}")).collect();
-    let functions = ["validate", "start", "stop", "monitor"].map(|name| format!("(export \"{name}\" (func $f))"));
-    let exports = ["lifecycle"].iter().chain(exports);
-    let exports: String = exports.map(|name| format!("(export \"ocf:agent/{name}@0.1.0\" (instance $all))")).collect();
-    let text = format!(
-        "(component
-            (core module $code (func (export \"f\")))
-            (core instance $code (instantiate $code))
-            (func $f (canon lift (core func $code \"f\")))
-            (instance $all {})
-            {exports}
-            (@custom \"ocf:metadata\" \"{escaped}\"))",
-        functions.join(" ")
-    );
+    let plugin = Handmade {
+        notes: Some(Torture::METADATA.concat()),
+        without: MORE.into_iter().filter(|name| !exports.contains(name)).collect(),
+        ..Handmade::default()
+    };
     let file = directory.join("torture.wasm");
-    std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+    std::fs::write(&file, wat::parse_str(plugin.text("")).unwrap()).unwrap();
     file
 }

@@ -168,7 +168,7 @@ fn a_start_ends_with_the_job_however_it_ends() {
     // Too slowly: it may still come up, so the stop ends that.
     node.greeter("greeter.service", 5603, "", "ExecStartPre=/bin/sleep 600");
     let began = node.act_within("start", 5603, "3000", &[]).is(1).within(std::time::Duration::from_millis(2990));
-    assert!(began.reason().contains("program.start did not come to an end in time"), "{began:#?}");
+    assert!(began.reason().contains("program.start of greeter did not come to an end in time"), "{began:#?}");
     assert_eq!(node.state("greeter"), "activating");
     let _ = node.act("stop", 5603, &[]).is(0);
     assert_eq!(node.state("greeter"), "inactive");

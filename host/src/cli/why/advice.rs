@@ -167,7 +167,7 @@ pub(super) fn label(reason: &str) -> Option<(&'static str, &str)> {
     ["program", "path", "endpoint"].into_iter().find_map(|kind| {
         let rest = &reason[reason.find(&format!("{kind} "))? + kind.len() + 1..];
         let end = rest.find(':')?;
-        crate::policy::is_label(&rest[..end]).then_some((kind, &rest[..end]))
+        crate::store::is_label(&rest[..end]).then_some((kind, &rest[..end]))
     })
 }
 
