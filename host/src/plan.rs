@@ -202,7 +202,7 @@ pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) 
     let native = native(&component, deadline)?;
     for (name, value) in &request.given {
         if record.given.get(name) != Some(value) && generation.description.parameters.iter().any(|p| &p.name == name) {
-            let shown = if crate::guard!("I18", is_secret(name), false) { "another value" } else { value };
+            let shown = if is_secret(name) { "another value" } else { value };
             let text = format!("parameter {name} is {shown} now; this action uses what the last start used");
             // Of a start it is said as a whole, once it is known that it goes on with that.
             if request.action == Some(Action::Start) { log.debug(&text) } else { log.warning(&text) }

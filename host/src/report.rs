@@ -51,7 +51,9 @@ impl Log {
 
     /// Keeps the values of secret parameters out of all that is told from now on, a plugin's own words included.
     pub fn hide(&self, parameters: &Parameters) {
-        for (_, value) in parameters.iter().filter(|(name, value)| is_secret(name) && value.len() >= SECRET_BYTES) {
+        let is_hidden = |name: &str, value: &str| is_secret(name) && value.len() >= SECRET_BYTES;
+        for (_, value) in parameters.iter().filter(|(name, value)| crate::guard!("I18", is_hidden(name, value), false))
+        {
             let mut secrets = self.secrets.borrow_mut();
             if !secrets.contains(value) {
                 secrets.push(value.clone());

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::tree::{self, Span, Tree};
-use super::watcher::GONE;
 use super::{Report, keeper};
 use crate::instance::Directory;
 use crate::sys::process::ProcessId;
@@ -53,6 +52,10 @@ impl Traces {
         }
     }
 }
+
+/// How long what was killed may take to be gone. One that a file system holds is never gone, and the action has its own time
+/// to keep: it is tried again in the next one.
+const GONE: Duration = Duration::from_millis(100);
 
 /// Ends what programs of earlier actions left whose watcher was killed together with the action. For who holds the lock
 /// of the instance alone: no other action runs one.
