@@ -70,16 +70,21 @@ pub const LOG: &str = r#"
     (core instance $far (instantiate $far))
     (core func $log (canon lower (func $logs "log") (memory $far "memory")))"#;
 
+/// What its author says of an agent of this name, where nothing else is said: next to nothing.
+pub fn plain(name: &str) -> String {
+    let timeouts = ["start", "stop", "monitor"].map(|action| format!(r#""{action}":"20s""#)).join(",");
+    format!(
+        r#"{{"agent":{{"name":"{name}","version":"0.1.0","short":"x","long":"x","interval":"10s","timeouts":{{{timeouts}}}}}}}"#
+    )
+}
+
 impl Handmade {
     /// Its text, for an agent of this name.
     pub fn text(&self, name: &str) -> String {
         let Self { before, with, code, start, monitor, others, after, health, without, notes } = self;
         let health = health.unwrap_or(u8::from(monitor.is_empty()));
-        let timeouts = ["start", "stop", "monitor"].map(|action| format!(r#""{action}":"20s""#)).join(",");
-        let plain = format!(
-            r#"{{"agent":{{"name":"{name}","version":"0.1.0","short":"x","long":"x","interval":"10s","timeouts":{{{timeouts}}}}}}}"#
-        );
-        let notes: String = notes.as_ref().unwrap_or(&plain).bytes().map(|byte| format!("\\{byte:02x}")).collect();
+        let notes: String =
+            notes.clone().unwrap_or_else(|| plain(name)).bytes().map(|byte| format!("\\{byte:02x}")).collect();
         let function = |name: &str| {
             let does = others.get(name).map_or("", String::as_str);
             format!(r#"(func (export "{name}") (result i32) {does} i32.const 0)"#)

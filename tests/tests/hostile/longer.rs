@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use ocf_wasm_tests::handmade::Handmade;
+use ocf_wasm_tests::handmade::{Handmade, plain};
 use ocf_wasm_tests::host::{Action, HOSTILE_POLICY, Ran, TestHost, kill};
 
 use super::table::AGENT;
@@ -168,14 +168,17 @@ fn no_word_of_an_author_is_xml() {
         ),
         ("&lt;action name='evil'/&gt;", Some("&lt;action name='evil'/&gt;")),
         ("<?xml version='1.0'?><?php evil ?>", Some("<?xml version='1.0'?><?php evil ?>")),
-        (r"a\\u0000b", None),
-        (r"a\\u001b[2Jb", None),
-        (r"a\\uffffb", None),
-        (r"a\\ud800b", None),
+        (r"a\u0000b", None),
+        (r"a\u001b[2Jb", None),
+        (r"a\uffffb", None),
+        (r"a\ud800b", None),
     ];
     for (words, shown) in all {
         let host = TestHost::new();
-        let text = Handmade::default().text(NAME).replace(r#"\"short\":\"x\""#, &format!(r#"\"short\":\"{words}\""#));
+        let plain = plain(NAME);
+        let notes = plain.replace(r#""short":"x""#, &format!(r#""short":"{words}""#));
+        assert_ne!(notes, plain);
+        let text = Handmade { notes: Some(notes), ..Handmade::default() }.text(NAME);
         let file = host.path().join("words.wasm");
         fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
         let ran = host.run(&["install", "--allow-unsigned", file.to_str().unwrap()]);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ocf_wasm_tests::handmade::Handmade;
+use ocf_wasm_tests::handmade::{Handmade, plain};
 use ocf_wasm_tests::host::{HOSTILE_POLICY, TestHost, hostile, until};
 use ocf_wasm_tests::processes;
 
@@ -114,10 +114,12 @@ fn i15_standard_output_is_empty_but_for_metadata() {
     }
     // One document, whatever an author wrote into it.
     let path = host.path().join("markup.wasm");
-    let markup = Handmade::default().text("test/markup").replace(
-        r#"\"short\":\"x\",\"long\":\"x\""#,
-        r#"\"short\":\"</shortdesc><x>&amp;]]>\",\"long\":\"<!DOCTYPE x [<!ENTITY e SYSTEM '/etc/passwd'>]>&e;\""#,
+    let notes = plain("test/markup").replace(
+        r#""short":"x","long":"x""#,
+        r#""short":"</shortdesc><x>&amp;]]>","long":"<!DOCTYPE x [<!ENTITY e SYSTEM '/etc/passwd'>]>&e;""#,
     );
+    assert!(notes.contains("ENTITY"), "{notes}");
+    let markup = Handmade { notes: Some(notes), ..Handmade::default() }.text("test/markup");
     fs::write(&path, wat::parse_str(markup).unwrap()).unwrap();
     host.add(&path, &[]);
     for agent in [AGENT, "test/markup"] {
