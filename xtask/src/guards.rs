@@ -155,9 +155,8 @@ mod tests {
                 named(&path, found)?;
             } else if path.file_name().is_some_and(|name| name != "guard.rs") {
                 let text = fs::read_to_string(&path)?;
-                found.extend(
-                    text.split("guard!(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
-                );
+                let uses = text.split("guard!(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                found.extend(uses.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
             }
         }
         Ok(())
