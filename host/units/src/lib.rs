@@ -64,8 +64,6 @@ pub struct Unit {
     pub ended_code: i32,
     /// With which status, or by which signal.
     pub ended_status: i32,
-    /// How often systemd started it again by itself.
-    pub restarts: u32,
     /// Whether it is started at boot: `enabled`, `disabled`, `static` and others.
     pub file_state: String,
     /// When systemd starts it again by itself: `no` for never.

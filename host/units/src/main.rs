@@ -2,7 +2,8 @@
 //!
 //! A binary of its own, since the agent has one thread, no async runtime and no page to spare for those who have no unit.
 //! The address of the bus is fixed, the verbs are those of [`Ask`], the mode of every job is `replace`. Whoever started it
-//! kills it when the time is over: it has no clock. What must never enter here: a decision.
+//! kills it when the time is over: it has no clock. It waits for the bus, and sees only by a signal that nobody asks any
+//! more. What must never enter here: a decision.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -25,6 +26,9 @@ const MANAGER: (&str, &str, &str) =
 const QUEUE: usize = 4096;
 
 fn main() -> ExitCode {
+    if !ends_with_who_asks() {
+        return ExitCode::FAILURE;
+    }
     let asked = io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from);
     match asked.and_then(|mut socket| zbus::block_on(serve(&mut socket))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -33,6 +37,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Has this end with whoever began it, whose number is the first argument. False if that is gone already.
+fn ends_with_who_asks() -> bool {
+    let by: Option<i32> = std::env::args().nth(1).and_then(|number| number.parse().ok());
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).is_ok()
+        && by == Some(nix::unistd::getppid().as_raw())
 }
 
 /// Answers until nobody asks any more.
@@ -150,7 +161,6 @@ async fn look(bus: &Connection, name: &str) -> zbus::Result<Unit> {
         main: number("MainPID"),
         ended_code: signed("ExecMainCode"),
         ended_status: signed("ExecMainStatus"),
-        restarts: number("NRestarts"),
         file_state: text("UnitFileState"),
         restart: text("Restart"),
         user: text("User"),

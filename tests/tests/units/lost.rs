@@ -20,9 +20,9 @@ fn an_action_that_is_killed_while_it_starts_leaves_what_can_be_stopped() {
     let mut start = node.machine.command(&["sh", "-c", &script]);
     let mut start = start.stdout(std::process::Stdio::null()).spawn().unwrap();
     until("it is being started", || node.state("greeter") == "activating");
-    // As Pacemaker ends an action whose time is over: its whole process group, without a word.
+    // Less than Pacemaker ends of an action whose time is over, which is its whole process group.
     node.machine.must(&["pkill", "-KILL", "-f", &format!("^{agent} start")]);
-    node.machine.run(&["pkill", "-KILL", "-x", "ocf-wasm-units"]);
+    until("who asked for it is gone too", || node.machine.run(&["pgrep", "-x", "ocf-wasm-units"]).code == 1);
     start.wait().unwrap();
     assert_eq!(node.state("greeter"), "activating");
     assert_eq!(node.why(port)["state"], "starting");

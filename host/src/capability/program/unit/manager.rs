@@ -100,6 +100,7 @@ impl Manager {
 fn start() -> std::io::Result<Asked> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     let mut command = Command::new(PROGRAM);
+    command.arg(std::process::id().to_string());
     command.env_clear().current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
     Ok(Asked { child: command.spawn()?, channel: Channel::from_fd(OwnedFd::from(ours)) })
 }
