@@ -3,10 +3,13 @@
 //! It says more than is true rather than less: effects are written before they happen. A record that cannot be read
 //! means *unknown*, never *stopped*. Nothing is fsynced: a record of another boot is void anyway.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::few::Few;
@@ -15,8 +18,9 @@ use crate::ocf::description::AgentName;
 use crate::sealed;
 use crate::sys::process::ProcessId;
 
-/// First bytes of a record, with the version of its format. Whoever changes what is behind it counts it up, and goes on
-/// reading the format before: an upgrade meets records of what runs. tests/golden/record holds one of each format.
+/// First bytes of a record, with the version of its format. A field may be added behind the last if it reads as nothing
+/// where it is missing; whoever changes anything else counts the version up, and goes on reading the format before: an
+/// upgrade meets records of what runs. tests/golden/record holds one of each format.
 const MAGIC: [u8; 4] = *b"OWR1";
 /// Where an instance is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,9 +126,31 @@ pub struct Record {
     pub units: Few<UnitStarted>,
 }
 
-/// Reads what an older host did not write. That nothing is cut off is for the checksum to say.
-fn none_or_some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Few<UnitStarted>, D::Error> {
-    Ok(Few::deserialize(from).unwrap_or_default())
+/// Reads what an older host did not write: nothing stands there then, not even a number of entries. What stands there and
+/// cannot be read is an error, since it may speak of what runs.
+fn none_or_some<'de, D: Deserializer<'de>>(from: D) -> Result<Few<UnitStarted>, D::Error> {
+    struct Units<'a>(&'a Cell<bool>);
+    impl<'de> Visitor<'de> for Units<'_> {
+        type Value = Few<UnitStarted>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("units by label")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            self.0.set(true);
+            let mut units = Few::default();
+            while let Some((label, unit)) = entries.next_element::<(String, UnitStarted)>()? {
+                units.insert(&label, unit);
+            }
+            Ok(units)
+        }
+    }
+    let is_there = Cell::new(false);
+    match from.deserialize_seq(Units(&is_there)) {
+        Err(_) if !is_there.get() => Ok(Few::default()),
+        read => read,
+    }
 }
 
 impl Record {
@@ -214,6 +240,29 @@ mod tests {
         let found = read(&path, || false);
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(&found, Found::Record(found) if **found == record), "{found:?}");
+    }
+
+    #[test]
+    fn units_that_cannot_be_read_are_not_taken_for_none() {
+        let path = std::env::temp_dir().join(format!("ocf-wasm-cut-{}", std::process::id()));
+        let mut record = Record::new("web", State::Started);
+        let unit = UnitStarted {
+            name: "web.service".to_owned(),
+            invocation: String::new(),
+            cgroup: None,
+            has_processes: true,
+            since_boot_ns: 7,
+        };
+        record.units.insert("web", unit);
+        write(&path, &record).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        // As if another host had written something else there: whole, by the checksum.
+        for cut in [1, 5] {
+            let body = &bytes[8..bytes.len() - cut];
+            std::fs::write(&path, [&MAGIC[..], &crc32fast::hash(body).to_le_bytes(), body].concat()).unwrap();
+            assert!(matches!(read(&path, || false), Found::Unknown(_)), "{cut}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
