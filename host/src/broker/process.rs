@@ -21,6 +21,12 @@ fn serve(seam: OwnedFd, native: &'static [u8], kept: &'static [u8]) -> i32 {
     runner::serve(Channel::from_fd(seam), native, facts, sandbox::close)
 }
 
+/// What a runner says that could not be made one.
+fn not_entered(seam: OwnedFd, why: &str) -> i32 {
+    let _ = Channel::from_fd(seam).send(&FromRunner::Panicked(format!("sandbox: {why}")));
+    0
+}
+
 /// A runner. Gone when this is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -54,14 +60,11 @@ impl Process {
                 let kept = encode(&facts);
                 crate::guard!(
                     "heap",
-                    sandbox::go_on(theirs.into_fd(), native, &kept, serve),
+                    sandbox::go_on(theirs.into_fd(), native, &kept, serve, not_entered),
                     serve(theirs.into_fd(), native, kept.leak())
                 )
             }
-            Err(error) => {
-                let _ = theirs.send(&FromRunner::Panicked(format!("sandbox: {error}")));
-                crate::sys::exit::now(0)
-            }
+            Err(error) => not_entered(theirs.into_fd(), &error),
         })?;
         Ok(Self { pid: Some(pid), channel: ours })
     }

@@ -75,19 +75,21 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
 }
 
 /// Leaves behind all that the broker allocated, and goes on with `serve`: with the seam, with code that is mapped, and with
-/// a copy of `kept`. It is a function and no closure, so that it brings nothing along from there.
+/// a copy of `kept`; or says with `fail` why it cannot. They are functions and no closures, so that they bring nothing along
+/// from there.
 #[allow(unsafe_code, reason = "what is left behind may not be looked at again, which only this place can promise")]
 pub fn go_on(
     seam: OwnedFd,
     code: &'static [u8],
     kept: &[u8],
     serve: fn(OwnedFd, &'static [u8], &'static [u8]) -> i32,
+    fail: fn(OwnedFd, &str) -> i32,
 ) -> i32 {
     // SAFETY: from here on only `serve` runs in this process, until it ends; what it is given lies elsewhere, and nothing
     // that this program keeps in a static on its heap is asked by a runner.
     match unsafe { heap::leave(kept) } {
         Ok(kept) => serve(seam, code, kept),
-        Err(_) => 0,
+        Err(error) => fail(seam, &format!("heap: {error}")),
     }
 }
 

@@ -54,7 +54,7 @@ struct Pages {
 /// What lies in that memory must not be used any more, whoever holds it.
 ///
 /// # Errors
-/// If memory is short.
+/// If memory is short; nothing is left behind then.
 pub unsafe fn leave(kept: &[u8]) -> std::io::Result<&'static [u8]> {
     let copy = map(kept.len().max(1));
     if copy.is_null() {
@@ -66,9 +66,10 @@ pub unsafe fn leave(kept: &[u8]) -> std::io::Result<&'static [u8]> {
         ptr::copy_nonoverlapping(kept.as_ptr(), copy, kept.len());
         let Ranges { all, count } = &*MAPPED.0.get();
         for (start, end) in &all[..*count] {
-            // Private pages of this process alone: they are given up, and are zeros from now on.
+            // Private pages of this process alone: they are given up, and are zeros from now on; those that the kernel
+            // keeps in memory are overwritten.
             if libc::madvise(*start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) != 0 {
-                return Err(std::io::Error::last_os_error());
+                ptr::write_bytes(*start as *mut u8, 0, end - start);
             }
         }
         (*PARTS.0.get()).is_left = true;
