@@ -5,7 +5,8 @@
 //! a policy grants and executes nothing itself: a copy of it does, made when it is first needed, and left behind if it
 //! hangs.
 //!
-//! What must never enter here: a change of the record, a count.
+//! The bytes of files and the starts of programs are counted where they are used, here. What must never enter here: a change
+//! of the record, a count of questions.
 
 use std::time::{Duration, Instant};
 

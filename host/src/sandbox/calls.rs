@@ -9,43 +9,39 @@
 
 use super::seccomp::{Row, When};
 
-/// Memory may be taken and given back, read and written, but never executed: what a guest's code does to memory must
-/// not become code.
-const NOT_EXECUTABLE: &[When] = &[When::Bits { argument: 2, mask: libc::PROT_EXEC.cast_unsigned(), value: 0 }];
-
-const fn always(number: i64, name: &'static str, why: &'static str) -> Row {
-    Row { number, name, when: &[], why }
-}
-
 /// All that is left.
 pub const CALLS: [Row; 15] = [
-    always(libc::SYS_sendto, "sendto", "a question or an answer, over the one socket that is there"),
-    always(libc::SYS_recvfrom, "recvfrom", "what to do next, and what was answered"),
+    Row::always(libc::SYS_sendto, "sendto", "a question or an answer, over the one socket that is there"),
+    Row::always(libc::SYS_recvfrom, "recvfrom", "what to do next, and what was answered"),
     Row {
         number: libc::SYS_mmap,
         name: "mmap",
-        when: NOT_EXECUTABLE,
+        when: When::NOT_EXECUTABLE,
         why: "memory of the plugin and of the engine; no file is open that could be mapped",
     },
     Row {
         number: libc::SYS_mprotect,
         name: "mprotect",
-        when: NOT_EXECUTABLE,
+        when: When::NOT_EXECUTABLE,
         why: "memory of the plugin grows within what is reserved for it",
     },
-    always(libc::SYS_munmap, "munmap", "memory is given back"),
-    always(libc::SYS_mremap, "mremap", "a large buffer grows"),
-    always(libc::SYS_brk, "brk", "the allocator of the C library"),
-    always(libc::SYS_sigaltstack, "sigaltstack", "the first call of a plugin makes room for the handler of traps"),
-    always(libc::SYS_rt_sigreturn, "rt_sigreturn", "a trap comes back from its handler"),
-    always(
+    Row::always(libc::SYS_munmap, "munmap", "memory is given back"),
+    Row::always(libc::SYS_mremap, "mremap", "a large buffer grows"),
+    Row::always(libc::SYS_brk, "brk", "the allocator of the C library"),
+    Row::always(libc::SYS_sigaltstack, "sigaltstack", "the first call of a plugin makes room for the handler of traps"),
+    Row::always(libc::SYS_rt_sigreturn, "rt_sigreturn", "a trap comes back from its handler"),
+    Row::always(
         libc::SYS_rt_sigaction,
         "rt_sigaction",
         "a fault that is no trap gets its default: the end by its own signal",
     ),
-    always(libc::SYS_rt_sigprocmask, "rt_sigprocmask", "the C library, around what must not be interrupted"),
-    always(libc::SYS_clock_nanosleep, "clock_nanosleep", "the plugin waits"),
-    always(libc::SYS_restart_syscall, "restart_syscall", "it goes on waiting after it was frozen"),
-    always(libc::SYS_clock_gettime, "clock_gettime", "the time, where the kernel does not lend its page to tell it"),
-    always(libc::SYS_exit_group, "exit_group", "the end"),
+    Row::always(libc::SYS_rt_sigprocmask, "rt_sigprocmask", "the C library, around what must not be interrupted"),
+    Row::always(libc::SYS_clock_nanosleep, "clock_nanosleep", "the plugin waits"),
+    Row::always(libc::SYS_restart_syscall, "restart_syscall", "it goes on waiting after it was frozen"),
+    Row::always(
+        libc::SYS_clock_gettime,
+        "clock_gettime",
+        "the time, where the kernel does not lend its page to tell it",
+    ),
+    Row::always(libc::SYS_exit_group, "exit_group", "the end"),
 ];

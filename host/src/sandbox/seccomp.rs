@@ -29,6 +29,18 @@ pub struct Row {
     pub why: &'static str,
 }
 
+impl When {
+    /// Memory may be taken, read and written, but never executed: of mmap and mprotect.
+    pub const NOT_EXECUTABLE: &[Self] = &[Self::Bits { argument: 2, mask: libc::PROT_EXEC.cast_unsigned(), value: 0 }];
+}
+
+impl Row {
+    /// A system call, whatever its arguments are.
+    pub const fn always(number: i64, name: &'static str, why: &'static str) -> Self {
+        Self { number, name, when: &[], why }
+    }
+}
+
 /// What may be asked of an argument, counted from 0. Of its low 32 bits: the kernel itself reads no more of what is an
 /// `int`, a set of flags or a protection.
 #[derive(Clone, Copy, Debug)]

@@ -41,45 +41,42 @@ pub struct Plan {
     pub until: Instant,
 }
 
-const fn always(number: i64, name: &'static str, why: &'static str) -> Row {
-    Row { number, name, when: &[], why }
-}
-
-/// Memory may be taken and given back, read and written, but never executed.
-const NOT_EXECUTABLE: &[When] = &[When::Bits { argument: 2, mask: libc::PROT_EXEC.cast_unsigned(), value: 0 }];
-
 /// All that is left. A row that no connection needs fails `tests/tests/https`.
 pub const CALLS: &[Row] = &[
-    always(libc::SYS_execveat, "execveat", "to become the program; no other file is open, and Landlock knows no other"),
-    always(libc::SYS_read, "read", "what came, from the broker"),
-    always(libc::SYS_write, "write", "what is to be sent, to the broker"),
-    always(libc::SYS_getrandom, "getrandom", "keys that nobody can guess"),
+    Row::always(
+        libc::SYS_execveat,
+        "execveat",
+        "to become the program; no other file is open, and Landlock knows no other",
+    ),
+    Row::always(libc::SYS_read, "read", "what came, from the broker"),
+    Row::always(libc::SYS_write, "write", "what is to be sent, to the broker"),
+    Row::always(libc::SYS_getrandom, "getrandom", "keys that nobody can guess"),
     Row {
         number: libc::SYS_mmap,
         name: "mmap",
-        when: NOT_EXECUTABLE,
+        when: When::NOT_EXECUTABLE,
         why: "memory; no file is open that could be mapped",
     },
     Row {
         number: libc::SYS_mprotect,
         name: "mprotect",
-        when: NOT_EXECUTABLE,
+        when: When::NOT_EXECUTABLE,
         why: "what was relocated is made read-only, and the end of the stack is guarded",
     },
-    always(libc::SYS_munmap, "munmap", "memory is given back"),
-    always(libc::SYS_brk, "brk", "the allocator of the C library"),
+    Row::always(libc::SYS_munmap, "munmap", "memory is given back"),
+    Row::always(libc::SYS_brk, "brk", "the allocator of the C library"),
     #[cfg(target_arch = "x86_64")]
-    always(libc::SYS_arch_prctl, "arch_prctl", "where the thread's own variables are"),
-    always(libc::SYS_set_tid_address, "set_tid_address", "the C library, at its start"),
+    Row::always(libc::SYS_arch_prctl, "arch_prctl", "where the thread's own variables are"),
+    Row::always(libc::SYS_set_tid_address, "set_tid_address", "the C library, at its start"),
     #[cfg(target_arch = "x86_64")]
-    always(libc::SYS_poll, "poll", "Rust, at its start: whether its standard descriptors are open"),
+    Row::always(libc::SYS_poll, "poll", "Rust, at its start: whether its standard descriptors are open"),
     #[cfg(not(target_arch = "x86_64"))]
-    always(libc::SYS_ppoll, "ppoll", "Rust, at its start: whether its standard descriptors are open"),
-    always(libc::SYS_rt_sigaction, "rt_sigaction", "Rust, at its start: a closed pipe, and the end of the stack"),
-    always(libc::SYS_rt_sigprocmask, "rt_sigprocmask", "the C library, around what must not be interrupted"),
-    always(libc::SYS_sigaltstack, "sigaltstack", "Rust, at its start: room to say that the stack is too small"),
-    always(libc::SYS_clock_gettime, "clock_gettime", "today, where the kernel does not lend its page to tell it"),
-    always(libc::SYS_exit_group, "exit_group", "the end"),
+    Row::always(libc::SYS_ppoll, "ppoll", "Rust, at its start: whether its standard descriptors are open"),
+    Row::always(libc::SYS_rt_sigaction, "rt_sigaction", "Rust, at its start: a closed pipe, and the end of the stack"),
+    Row::always(libc::SYS_rt_sigprocmask, "rt_sigprocmask", "the C library, around what must not be interrupted"),
+    Row::always(libc::SYS_sigaltstack, "sigaltstack", "Rust, at its start: room to say that the stack is too small"),
+    Row::always(libc::SYS_clock_gettime, "clock_gettime", "today, where the kernel does not lend its page to tell it"),
+    Row::always(libc::SYS_exit_group, "exit_group", "the end"),
 ];
 
 /// Becomes the program. Returns only on failure, with the step that could not be taken.

@@ -1,6 +1,6 @@
 //! The file of the authorities by whom a server's certificate must be issued: the operator's, and read as policies are.
 //!
-//! It is not understood here: the runner does that. What must never enter here: what a server sent.
+//! It is not understood here: `ocf-wasm-tls` does that. What must never enter here: what a server sent.
 
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
