@@ -95,7 +95,11 @@ pub fn act(resource: &mut impl Resource, action: Action, probe: bool, level: u8)
         // What needs no plugin was answered before.
         Action::MetaData | Action::Usage | Action::Methods => return Outcome::of(Exit::Generic),
     };
-    if outcome.exit.fits(action, probe) { outcome } else { Outcome { exit: Exit::Generic, ..outcome } }
+    if crate::guard!("I9", outcome.exit.fits(action, probe), true) {
+        outcome
+    } else {
+        Outcome { exit: Exit::Generic, ..outcome }
+    }
 }
 
 /// Answers a monitor.

@@ -180,8 +180,9 @@ pub fn reason(prefix: &str, outcome: &Outcome) {
 /// Returns that line, with its end; none if there is nothing to say. Pacemaker shows what stands behind the last prefix,
 /// so there is one.
 pub fn reason_line(prefix: &str, outcome: &Outcome) -> Option<String> {
-    let broken_up = || outcome.reason.replace(prefix, &format!("{};", prefix.trim_end_matches(':')));
-    (!outcome.reason.is_empty()).then(|| format!("{prefix}{}\n", broken_up()))
+    let reason = &outcome.reason;
+    let broken_up = || reason.replace(prefix, &format!("{};", prefix.trim_end_matches(':')));
+    (!reason.is_empty()).then(|| format!("{prefix}{}\n", crate::guard!("I14", broken_up(), reason.clone())))
 }
 
 /// Writes to standard output what an action is asked to print.
