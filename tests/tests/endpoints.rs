@@ -362,8 +362,17 @@ fn no_proxy_is_used_no_cookie_kept_and_nothing_unpacked() {
         let _ = call.is(1).says("status 200, 5 bytes of");
     }
     assert!(proxy.heard.lock().unwrap().is_empty());
+    // Who debugs sees whom a plugin asked.
+    let log = host.path().join("log");
+    let told = |debug: &str| {
+        let call = host.call(AGENT).argument("start").instance("try").variable("OCF_RESKEY_do", "fetch");
+        let call = call.variable("OCF_RESKEY_in", "start").variable("OCF_RESKEY_url", server.url());
+        let _ = call.variable("HA_LOGFILE", &log).variable("HA_debug", debug).is(1);
+        fs::read_to_string(&log).unwrap().matches(&format!("web: http [{}]", server.address)).count()
+    };
+    assert_eq!((told("0"), told("1")), (0, 1), "{:?}", fs::read_to_string(&log));
     let asked = format!("GET /health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server.address);
-    assert_eq!(*server.heard.lock().unwrap(), [asked.clone(), asked]);
+    assert_eq!(*server.heard.lock().unwrap(), vec![asked; 4]);
 }
 
 /// A socket counts by whom it belongs to and how one gets there, not by its name alone.
@@ -395,6 +404,9 @@ fn a_socket_is_asked_that_root_or_its_owner_made_and_no_other() {
         let _ = look(&path("others")).is(1).says("belongs to user 65534, neither to root nor to its `owner`");
         let named = format!("{}, owner = \"65534\"", path("others"));
         let _ = look(&named).says("more than 1000 questions to endpoints");
+        // Its file is right, and somebody else has begun to listen there.
+        let _ = look(&format!("{named}, peer = \"65534\"")).is(1).says("user 0 listens there, not its `peer`");
+        let _ = look(&format!("{named}, peer = \"root\"")).says("more than 1000 questions to endpoints");
     }
     // One that has no place in the file system cannot even be named.
     for name in ["@docker", "\\u0000docker"] {

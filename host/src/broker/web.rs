@@ -27,7 +27,9 @@ impl Broker<'_> {
         self.asked.web = None;
         self.count(what, changes)?;
         self.used.probe()?;
-        endpoints::permit(&self.policy.endpoints, label, slots, self.values(), self.deadline.plugin)
+        let permit = endpoints::permit(&self.policy.endpoints, label, slots, self.values(), self.deadline.plugin)?;
+        self.log.debug(&format!("{what} {label}: {permit}"));
+        Ok(permit)
     }
 
     /// Keeps datagrams apart.
@@ -52,7 +54,7 @@ fn tls_helper() -> Result<endpoints::Helper, String> {
         true => None,
         false => Some(user::account(store::USER).ok_or_else(|| format!("there is no user {}", store::USER))?),
     };
-    endpoints::Helper::open(&Path::new(store::LIBEXEC).join("ocf-wasm-tls"), identity)
+    endpoints::Helper::open(&Path::new(store::LIBEXEC).join(endpoints::TLS), identity)
 }
 
 /// Cold, as `path` is: what most actions do not ask for is kept off the pages that they touch.

@@ -10,11 +10,11 @@ mod listening;
 mod tls;
 
 pub use http::{Exchange, only_looks};
-pub use tls::Helper;
+pub use tls::{Helper, PROGRAM as TLS};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::policy::template::{Template, Unfit, Values};
@@ -44,17 +44,26 @@ pub struct Permit {
 enum Target {
     Tcp(SocketAddr),
     Udp(SocketAddr),
-    /// The path of a socket, and who may own it besides root.
-    Unix(PathBuf, Option<u32>),
+    Unix(Socket),
     /// A web address, where it is, and what may be asked there.
     Web(Box<(Url, Vec<SocketAddr>, Http)>),
+}
+
+/// A UNIX socket.
+#[derive(Debug)]
+struct Socket {
+    path: PathBuf,
+    /// Who may own it besides root.
+    owner: Option<u32>,
+    /// Who must listen there.
+    peer: Option<u32>,
 }
 
 /// Checks a label against the policy and fills its place in. `deadline` is the action's.
 ///
 /// # Errors
 /// `denied` if the label is not bound or a parameter does not fit; `invalid` for a slot that does not fit; `unavailable`
-/// if the user that a socket may belong to is not on this node.
+/// if a user of whom a socket must be is not on this node.
 pub fn permit(
     bound: &BTreeMap<String, Endpoint>,
     label: &str,
@@ -77,11 +86,13 @@ pub fn permit(
     let target = match &endpoint.place {
         Place::Tcp(at) => Target::Tcp(address(at)?),
         Place::Udp(at) => Target::Udp(address(at)?),
-        Place::Unix { path, owner } => {
-            let owner = owner.as_ref().filter(|_| !user::is_alone()).map(filled).transpose()?;
+        Place::Unix { path, owner, peer } => {
             let missing = |name| Error::Unavailable(format!("endpoint {label}: there is no user {name} on this node"));
-            let uid = owner.map(|name| user::account(&name).map(|user| user.uid).ok_or_else(|| missing(name)));
-            Target::Unix(PathBuf::from(filled(path)?), uid.transpose()?)
+            let uid = |user: &Option<Template>| {
+                let name = user.as_ref().filter(|_| !user::is_alone()).map(filled).transpose()?;
+                name.map(|name| user::account(&name).map(|user| user.uid).ok_or_else(|| missing(name))).transpose()
+            };
+            Target::Unix(Socket { owner: uid(owner)?, peer: uid(peer)?, path: PathBuf::from(filled(path)?) })
         }
         Place::Http(at) => {
             let refuse = |why: &str| Error::Denied(format!("endpoint {label}: its web address {why}"));
@@ -98,10 +109,25 @@ pub fn permit(
     Ok(Permit { label: label.to_owned(), target, until: own.min(deadline), by_action: deadline < own })
 }
 
-/// What a binding names and this node lacks, as far as nothing has to be known of an instance.
-pub fn lacking(endpoint: &Endpoint, label: &str) -> Option<String> {
-    let Place::Http(Http { ca: Some(ca), .. }) = &endpoint.place else { return None };
-    authority::read(ca).err().map(|why| format!("endpoint {label}: ca {why}"))
+/// What a binding names and this node lacks, as far as nothing has to be known of an instance. `programs` is the directory
+/// of the programs that help.
+pub fn lacking(endpoint: &Endpoint, label: &str, programs: &Path) -> Vec<String> {
+    let Place::Http(Http { ca: Some(ca), .. }) = &endpoint.place else { return Vec::new() };
+    let authorities = authority::read(ca).err().map(|why| format!("ca {why}"));
+    let helper = Helper::open(&programs.join(tls::PROGRAM), None).err();
+    authorities.into_iter().chain(helper).map(|why| format!("endpoint {label}: {why}")).collect()
+}
+
+/// Where it is, for who watches.
+impl std::fmt::Display for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.target {
+            Target::Tcp(address) => write!(f, "tcp {address}"),
+            Target::Udp(address) => write!(f, "udp {address}"),
+            Target::Unix(socket) => write!(f, "unix {}", socket.path.display()),
+            Target::Web(web) => write!(f, "http {:?}", web.1),
+        }
+    }
 }
 
 impl Permit {

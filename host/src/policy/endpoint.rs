@@ -56,6 +56,8 @@ pub enum Place {
         path: Template,
         /// To whom it may belong, besides root.
         owner: Option<Template>,
+        /// Who must listen there, if not anybody may.
+        peer: Option<Template>,
     },
     /// A web address.
     Http(Http),
@@ -137,7 +139,8 @@ fn port(value: &Value<'_, '_>) -> Read<Port> {
 fn unix(value: &Value<'_, '_>) -> Read<Place> {
     value.table(&key::UNIX, |at| {
         let path = at.required("path", template::socket)?;
-        Ok(Place::Unix { path, owner: at.optional("owner", template::owner)? })
+        let owner = at.optional("owner", template::owner)?;
+        Ok(Place::Unix { path, owner, peer: at.optional("peer", template::owner)? })
     })
 }
 

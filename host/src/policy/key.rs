@@ -178,7 +178,7 @@ tables! {
             "A TCP port.";
         "udp" "another place" "a table with `host` and `port`" "udp = { host = \"127.0.0.1\", port = 123 }"
             "A UDP port. A datagram has at most 512 bytes, and the next one goes 100 ms later at the earliest.";
-        "unix" "another place" "a table with `path`, and `owner` if it is not root" "unix = { path = \"/run/nginx/status.sock\", owner = \"www-data\" }"
+        "unix" "another place" "a table with `path`, `owner` if it is not root, and `peer`" "unix = { path = \"/run/nginx/status.sock\", owner = \"www-data\" }"
             "A UNIX stream socket.";
         "http" "another place" "a web address that begins with http:// or https://, or a parameter or slot with `url`" "http = \"http://127.0.0.1:8080/health\""
             "A web address, and all that is below it. No redirection and no proxy is followed.";
@@ -204,6 +204,8 @@ tables! {
             "Where the socket is. Every directory above it must be root's or its owner's, and not writable by others; no symbolic link may lead there.";
         "owner" "root alone" "a user's name or number, or a parameter with `one-of`" "owner = \"www-data\""
             "Whom the socket may belong to, besides root.";
+        "peer" "whoever listens" "a user's name or number, or a parameter with `one-of`" "peer = \"www-data\""
+            "Who must have begun to listen there, as the kernel tells it: nothing is sent to anybody else. Root where systemd made the socket.";
     }
     STOP "[stop]" "What to do when the plugin cannot stop and not all that it started is tracked by the host." {
         "last-resort" "required" "a list of labels of programs with lifetime \"action\" and literal arguments" "last-resort = [\"kill-all\"]"

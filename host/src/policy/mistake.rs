@@ -173,7 +173,7 @@ mistakes! {
     /// A directory that no policy gives away: why.
     GivenToNobody(why: String) "{why}"
     /// A blank owner.
-    NoOwner "fill in the owner, or leave it out for root"
+    NoOwner "fill in the user, or leave the key out"
     /// An owner of what is never made.
     OwnerOfRead "`owner` is for `access = \"write\"`: it says whom that which is made belongs to"
     /// No place, or several.

@@ -179,7 +179,7 @@ fn assert_filled(policy: &Policy, text: &str) {
         for endpoint in policy.endpoints.values() {
             match &endpoint.place {
                 Place::Tcp(at) | Place::Udp(at) => [&at.host, &at.port].into_iter().for_each(assert_one),
-                Place::Unix { path, owner } => [path].into_iter().chain(owner).for_each(assert_one),
+                Place::Unix { path, owner, peer } => [path].into_iter().chain(owner).chain(peer).for_each(assert_one),
                 Place::Http(web) => assert_one(&web.url),
             }
         }

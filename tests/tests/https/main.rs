@@ -10,10 +10,11 @@ mod server;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ocf_wasm_tests::host::{Ran, TestHost, free_port, hostile};
+use ocf_wasm_tests::host::{Ran, TestHost, dist, finish, free_port, hostile};
 use rustls::version::{TLS12, TLS13};
 use server::{Authority, Server, TODAY, wait};
 
@@ -27,7 +28,11 @@ const CA: &str = "/etc/ocf-wasm/ca.pem";
 
 /// A root with the plugin, and an authority whose certificates count.
 fn host() -> (TestHost, Authority) {
-    let (host, authority) = (TestHost::new(), Authority::new("ours"));
+    with_plugin(TestHost::new())
+}
+
+fn with_plugin(host: TestHost) -> (TestHost, Authority) {
+    let authority = Authority::new("ours");
     host.policy(AGENT, "format = 1\n");
     host.add(&hostile(), &[]);
     fs::write(host.path().join("etc/ca.pem"), authority.pem()).unwrap();
@@ -269,6 +274,20 @@ fn authorities_come_from_a_file_that_root_alone_can_write() {
     let _ = fetch_from(&host, &server).is(1).says("no certificate in its `ca` can be read");
     fs::write(&file, format!("{key}{broken}{}", authority.pem())).unwrap();
     let _ = fetch_from(&host, &server).is(1).says("status 200");
+}
+
+#[test]
+fn where_the_program_for_tls_is_missing_nobody_is_asked_and_check_says_so() {
+    let tree = tempfile::tempdir().unwrap();
+    let _ = finish(Command::new("cp").arg("-a").arg(dist().join("usr")).arg(tree.path())).is(0);
+    fs::remove_file(tree.path().join("usr/libexec/ocf-wasm/ocf-wasm-tls")).unwrap();
+    let (host, authority) = with_plugin(TestHost::of_temporary(tree));
+    let server = Server::saying(authority.issue(&["web.example"], TODAY), HELLO);
+    let missing = "ocf-wasm-tls is not there";
+    let _ = fetch_from(&host, &server).is(5).says(missing);
+    let told = host.run(&["check"]);
+    assert!(told.code == 1 && told.stdout.contains(missing), "{told:#?}");
+    assert!(server.heard().is_empty());
 }
 
 #[test]

@@ -43,21 +43,25 @@ impl Permit {
     ///
     /// # Errors
     /// `denied` if the label is no web address, or the method or a header is not granted; `invalid` for what cannot be
-    /// sent; `unavailable` if the file of authorities cannot be used; `timed-out` at the deadline of the action.
+    /// sent; `unavailable` if the file of authorities or the helper cannot be used; `timed-out` at the deadline of the action.
     pub fn send(
         self,
         request: &HttpRequest,
         helper: impl FnOnce() -> Result<Helper, String>,
     ) -> Answer<Result<Exchange, Reach>> {
         let bytes = self.written(request)?;
-        let authorities = self.authorities()?;
+        let unavailable = |why| Error::Unavailable(format!("endpoint {}: TLS: {why}", self.label));
+        // Nobody is connected to who could not be understood.
+        let understood = match self.authorities()? {
+            Some(by) => Some((helper().map_err(unavailable)?, by)),
+            None => None,
+        };
         let mut line = match self.open()? {
             Ok(line) => line,
             Err(reach) => return self.in_time(reach).map(Err),
         };
-        if let Some((server, authorities)) = authorities {
-            let begun = helper().and_then(|helper| Tls::begin(helper, server, authorities, bytes, self.until));
-            let tls = begun.map_err(|why| Error::Unavailable(format!("endpoint {}: TLS: {why}", self.label)))?;
+        if let Some((helper, (server, authorities))) = understood {
+            let tls = Tls::begin(helper, server, authorities, bytes, self.until).map_err(unavailable)?;
             return Ok(Ok(Exchange { line, permit: self, tls: Some(tls), sent: 0, received: 0 }));
         }
         match line.send(&bytes) {

@@ -4,16 +4,15 @@ use std::io::{Error as IoError, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket, sockopt};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
-use super::{EXCHANGE_BYTES, Permit, Target};
+use super::{EXCHANGE_BYTES, Permit, Socket, Target};
 use crate::seam::endpoint::{Reach, Until};
 use crate::seam::{Answer, Error};
 use crate::sys::trusted;
@@ -60,17 +59,21 @@ impl Permit {
                 last
             }
             Target::Udp(address) => datagrams(*address).map(Kind::Datagrams),
-            Target::Unix(path, owner) => match self.open_socket(path, *owner)? {
-                Some(socket) => connect_to(&socket, left).map(Kind::Stream),
-                None => return Ok(Err(Reach::Refused)),
-            },
+            Target::Unix(socket) => {
+                let Some(file) = self.open_socket(socket)? else { return Ok(Err(Reach::Refused)) };
+                let stream = connect_to(&file, left);
+                if let (Ok(stream), Some(peer)) = (&stream, socket.peer) {
+                    self.is_right_peer(stream, peer)?;
+                }
+                stream.map(Kind::Stream)
+            }
         };
         Ok(kind.map(|kind| Line { kind, until: self.until }).map_err(|error| reach_of(&error)))
     }
 
     /// Opens the file of a socket, which connects nothing. None if it is not there.
-    pub(super) fn open_socket(&self, path: &Path, owner: Option<u32>) -> Answer<Option<OwnedFd>> {
-        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    pub(super) fn open_socket(&self, socket: &Socket) -> Answer<Option<OwnedFd>> {
+        let (Some(above), Some(name)) = (socket.path.parent(), socket.path.file_name()) else { return Ok(None) };
         let refuse = |why: String| Error::Unavailable(format!("endpoint {}: {why}", self.label));
         let opened = trusted::open_directory(above, false).and_then(|above| {
             let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -85,13 +88,26 @@ impl Permit {
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFSOCK {
             return Err(refuse("what is there is no socket".to_owned()));
         }
-        if !trusted::is_root(stat.st_uid) && Some(stat.st_uid) != owner {
+        if !trusted::is_root(stat.st_uid) && Some(stat.st_uid) != socket.owner {
             return Err(Error::Denied(format!(
                 "endpoint {}: the socket belongs to user {}, neither to root nor to its `owner`",
                 self.label, stat.st_uid
             )));
         }
         Ok(Some(file))
+    }
+
+    /// Whether the user that the policy names began to listen there.
+    fn is_right_peer(&self, stream: &UnixStream, peer: u32) -> Answer<()> {
+        match getsockopt(stream, sockopt::PeerCredentials) {
+            Ok(found) if found.uid() == peer => Ok(()),
+            Ok(found) => Err(Error::Denied(format!(
+                "endpoint {}: user {} listens there, not its `peer`, which is user {peer}",
+                self.label,
+                found.uid()
+            ))),
+            Err(error) => Err(Error::Unavailable(format!("endpoint {}: who listens there: {error}", self.label))),
+        }
     }
 }
 

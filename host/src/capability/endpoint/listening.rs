@@ -53,8 +53,10 @@ impl Permit {
                 });
                 any.unwrap_or(Ok(false))
             }
-            Target::Unix(path, owner) => match self.open_socket(path, *owner)? {
-                Some(file) => fstat(&file).map_err(IoError::from).and_then(|stat| unix(stat.st_ino, path, self.until)),
+            Target::Unix(socket) => match self.open_socket(socket)? {
+                Some(file) => {
+                    fstat(&file).map_err(IoError::from).and_then(|stat| unix(stat.st_ino, &socket.path, self.until))
+                }
                 None => Ok(false),
             },
         };

@@ -230,6 +230,25 @@ fn a_socket_belongs_to_root_or_to_whom_the_policy_names() {
 }
 
 #[test]
+fn nothing_is_sent_to_another_than_the_peer_that_the_policy_names() {
+    let Some((listener, path)) = socket_of_root("peer") else { return };
+    let _gone = Gone(path.clone());
+    let bound = |peer: &str| format!("unix = {{ path = \"{}\"{peer} }}", path.display());
+    let say = |peer: &str| ask(&bound(peer), "", LONG).unwrap().exchange(b"ping", &Until::Closed);
+    let Err(Error::Denied(why)) = say(", peer = \"12345\"") else { panic!("somebody else was asked") };
+    assert!(why.contains("user 0 listens there"), "{why}");
+    let (mut heard, _) = listener.accept().unwrap();
+    assert_eq!(heard.read(&mut [0; 4]).unwrap(), 0);
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        stream.write_all(b"pong").unwrap();
+    });
+    assert_eq!(say(", peer = \"root\"").unwrap().received, b"pong");
+    server.join().unwrap();
+}
+
+#[test]
 fn a_socket_from_outside_stays_below_and_its_way_is_safe() {
     let open = "unix = { path = { param = \"it\", file = { under = \"/run/db\" } } }";
     for path in ["/run/dbx/socket", "/run/db/../x", "run/db/x", "", "/var/run/docker.sock", "\0abstract"] {

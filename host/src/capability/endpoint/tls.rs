@@ -22,6 +22,8 @@ use crate::seam::{Channel, Lost, encode};
 use crate::sys::user::User;
 use crate::sys::{fork, trusted};
 
+/// The name of its program.
+pub const PROGRAM: &str = "ocf-wasm-tls";
 /// Bytes of a sentence about a server, so that there is room for the label in a reason.
 const SENTENCE_BYTES: usize = 104;
 

@@ -227,7 +227,8 @@ pub(super) fn on_this_node(policy: &Policy) -> OnThisNode {
         })
     });
     let paths = policy.paths.iter().flat_map(|(label, grant)| path::lacking(grant, label));
-    let endpoints = policy.endpoints.iter().filter_map(|(label, endpoint)| endpoint::lacking(endpoint, label));
+    let helpers = Path::new(store::LIBEXEC);
+    let endpoints = policy.endpoints.iter().flat_map(|(label, bound)| endpoint::lacking(bound, label, helpers));
     let lacking = programs.chain(paths).chain(endpoints).collect();
     let manager = unit::manager::Manager::default();
     let units = policy.units.iter().map(|(label, bound)| (label.clone(), unit::examine(bound, label, &manager)));

@@ -4,7 +4,7 @@
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
 const DIGEST: &str = "\"sha256:b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2b950af89c884c5b2\"";
-pub(super) const ROWS: [Row; 100] = [
+pub(super) const ROWS: [Row; 101] = [
     ("", "format", "1", "", &["2", "\"1\""]),
     ("", "plugin", "{ digest = [] }", "t", &[]),
     ("", "program", "{}", "t", &["{ X = {} }", "{ x = 7 }", "{ \"\" = {} }"]),
@@ -111,6 +111,7 @@ pub(super) const ROWS: [Row; 100] = [
     ("tcp, udp", "port", "80", "it", &["0", "65536", "-1"]),
     ("unix", "path", "\"/run/x.sock\"", "st", &["\"x.sock\"", "\"/run/../x\"", "\"/run/*.sock\""]),
     ("unix", "owner", "\"www-data\"", "st", &["\"\""]),
+    ("unix", "peer", "\"www-data\"", "st", &["\"\""]),
     ("[stop]", "last-resort", "[\"end\"]", "a", &["[]", "[7]", "[\"edn\"]", "[\"daemon\"]", "[\"open\"]", "[\"any\"]"]),
     ("[stop]", "gone-when", "{ run = \"end\", exit = [1] }", "t", &[]),
     ("gone-when", "run", "\"end\"", "s", &["\"edn\"", "\"daemon\"", "\"open\""]),
