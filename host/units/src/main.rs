@@ -1,9 +1,9 @@
 //! `ocf-wasm-units`: asks systemd over the system bus what the agent asks on standard input, until that ends.
 //!
 //! A binary of its own, since the agent has one thread, no async runtime and no page to spare for those who have no unit.
-//! The address of the bus is fixed, the verbs are those of [`Ask`], the mode of every job is `replace`. Whoever started it
-//! kills it when the time is over: it has no clock. It waits for the bus, and sees only by a signal that nobody asks any
-//! more. What must never enter here: a decision.
+//! The address of the bus is fixed, the verbs are those of [`Ask`]. The mode of every job is `replace`, but that a stop does
+//! not wait for a cluster that waits for it. Whoever started it kills it when the time is over: it has no clock. It waits for
+//! the bus, and sees only by a signal that nobody asks any more. What must never enter here: a decision.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -22,6 +22,8 @@ const ADDRESS: &str = "unix:path=/run/dbus/system_bus_socket";
 /// The service manager, its object, and what it can do.
 const MANAGER: (&str, &str, &str) =
     ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
+/// The services in whose hands the units are that the agent asks for, and before which they are ordered.
+const CLUSTERS: [&str; 2] = ["pacemaker.service", "pacemaker_remote.service"];
 /// Jobs that are remembered before they are asked for: a node that starts has many.
 const QUEUE: usize = 4096;
 
@@ -117,6 +119,11 @@ async fn job(bus: &Connection, verb: &str, name: &str) -> zbus::Result<String> {
     let mut ends = MessageStream::for_match_rule(rule, bus, std::num::NonZeroUsize::new(QUEUE)).await?;
     manager(bus, "Subscribe", &()).await.map(drop).or_else(already)?;
     let job: OwnedObjectPath = manager(bus, verb, &(name, "replace")).await?.body().deserialize()?;
+    if verb == "StopUnit" && is_cluster_stopping(bus).await {
+        // The cluster's own stop waits for this one, and systemd would have this one come after it. What else is to be
+        // stopped with the unit has its jobs by now; the order of this job alone is lifted.
+        manager(bus, verb, &(name, "ignore-dependencies")).await?;
+    }
     while let Some(message) = poll_fn(|context| Pin::new(&mut ends).poll_next(context)).await {
         let message = message?;
         let body = message.body();
@@ -126,6 +133,19 @@ async fn job(bus: &Connection, verb: &str, name: &str) -> zbus::Result<String> {
         }
     }
     Err(zbus::Error::Failure("the bus closed before the job ended".to_owned()))
+}
+
+/// Whether systemd is to stop the cluster, or does it. Whoever cannot be asked is not being stopped.
+async fn is_cluster_stopping(bus: &Connection) -> bool {
+    for name in CLUSTERS {
+        let Ok(found) = manager(bus, "GetUnit", &(name,)).await else { continue };
+        let Ok(object) = found.body().deserialize::<OwnedObjectPath>() else { continue };
+        let Ok(known) = properties(bus, &object, "Unit").await else { continue };
+        if take::<(u32, OwnedObjectPath)>(&known, "Job").is_some_and(|(job, _)| job != 0) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Who has subscribed is subscribed.

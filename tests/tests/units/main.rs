@@ -9,6 +9,7 @@ mod life;
 mod lost;
 mod shared;
 mod silent;
+mod stopping;
 
 use std::fs;
 use std::io::Read as _;
