@@ -8,7 +8,8 @@ use super::{cargo, dist, is_root, run as must, setup, target};
 
 const USAGE: &str = "usage: cargo xtask cluster COMMAND
 
-  up [NODES]               bring up a cluster, 3 nodes if not said otherwise, and stay; Ctrl-C ends it
+  up [NODES] [--systemd]   bring up a cluster, 3 nodes if not said otherwise, and stay; Ctrl-C ends it. With
+                           a systemd on each node, nothing of ours is installed there yet
   enter NODE [COMMAND...]  a shell on a node, or one command there; the node `client` is beside the others
   down                     end it from another terminal
 
@@ -31,8 +32,9 @@ const FAULTS: [&str; 11] =
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["up"] => up("3"),
-        ["up", nodes] => up(nodes),
+        ["up"] => up(&["3"]),
+        ["up", nodes] => up(&[nodes]),
+        ["up", nodes, "--systemd"] => up(&[nodes, "--systemd"]),
         ["enter", node, ref command @ ..] => must(with_state(&mut harness("enter")?).arg(node).args(command)),
         ["down"] => must(with_state(&mut harness("down")?)),
         [fault, node] if FAULTS.contains(&fault) => must(with_state(&mut harness("ask")?).args([fault, node])),
@@ -78,8 +80,8 @@ pub(crate) fn load() -> Result<()> {
     must(&mut built("load")?)
 }
 
-fn up(nodes: &str) -> Result<()> {
-    must(with_state(&mut built("up")?).arg(nodes))
+fn up(how: &[&str]) -> Result<()> {
+    must(with_state(&mut built("up")?).args(how))
 }
 
 /// The harness in one of its roles, built as it is now, with what is laid out on its nodes.
@@ -89,7 +91,7 @@ fn built(role: &str) -> Result<Command> {
         bail!("{problem}");
     }
     let tree = dist::run()?;
-    must(&mut cargo(&["build", "--package", "ocf-wasm-tests", "--bin", "cluster"]))?;
+    must(&mut cargo(&["build", "--package", "ocf-wasm-tests", "--bin", "cluster", "--bin", "boxes"]))?;
     let mut command = harness(role)?;
     command.env("OCF_WASM_DIST", tree);
     Ok(command)

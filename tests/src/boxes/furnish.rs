@@ -1,7 +1,8 @@
 //! The first process of a box before it is systemd: enters control groups, builds a root over the machine's own, leaves
 //! out what the machine has enabled, and becomes systemd.
 //!
-//! It must never make a file or a directory on the machine: all that it writes goes to an overlay in memory.
+//! It must never make a file or a directory on the machine: all that it writes goes to an overlay, in memory or on a disk of
+//! the box's own.
 
 use anyhow::{Context as _, bail, ensure};
 use ocf_wasm_tests::boxes::plan::{Plan, SYSTEMD, TARGET};
@@ -15,12 +16,17 @@ use rustix::mount::{
 use std::ffi::CString;
 use std::fs;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Where the box is built; the mount is nobody else's.
 const PLACE: &str = "/mnt";
+/// Whoever makes the box gives it a link as soon as it knows its first process.
+const LINK_WITHIN: Duration = Duration::from_secs(10);
 /// Its root.
 const ROOT: &str = "/mnt/root";
 /// What would touch the machine, or wait for hardware that is not there.
@@ -52,7 +58,7 @@ const FILES: [(&str, &str); 5] = [
 pub(crate) fn check() -> anyhow::Result<()> {
     require_first_process()?;
     ensure!(!hierarchies()?.is_empty(), "no hierarchy of control groups is mounted");
-    overlay()
+    overlay(None)
 }
 
 /// Says the process id, enters the control groups, and goes on in a namespace whose root they are.
@@ -78,15 +84,16 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
     let binds = plan.binds.iter().map(|(outside, inside)| Ok((hold(outside)?, inside)));
     let binds = binds.collect::<anyhow::Result<Vec<_>>>()?;
     let hierarchies = hierarchies()?;
+    let disk = plan.disk.as_deref().map(hold).transpose()?;
 
-    overlay()?;
+    overlay(disk.as_ref())?;
     kernel()?;
     devices()?;
     for (directory, mode) in [("run", 755), ("tmp", 1777), ("dev/shm", 1777)] {
         memory(&format!("{ROOT}/{directory}"), &format!("mode={mode}"))?;
     }
     groups(&hierarchies)?;
-    settings(&plan.name)?;
+    settings(plan)?;
     for (source, inside) in &binds {
         let point = Path::new(ROOT).join(inside.strip_prefix("/").context("a path inside is absolute")?);
         if is_directory(source)? {
@@ -98,7 +105,11 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
         mount_bind_recursive(held(source), &point).with_context(|| format!("mount {}", inside.display()))?;
     }
 
-    fs::create_dir(format!("{ROOT}/.old"))?;
+    if let Some(address) = &plan.address {
+        network(address)?;
+    }
+    // On a disk it may be there, if the power was lost here.
+    fs::create_dir_all(format!("{ROOT}/.old"))?;
     std::env::set_current_dir(ROOT)?;
     rustix::process::pivot_root(".", ".old").context("pivot_root")?;
     std::env::set_current_dir("/")?;
@@ -113,13 +124,18 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
     Err(systemd.exec()).context("setpriv")
 }
 
-/// The machine's root, with what is written in memory.
-fn overlay() -> anyhow::Result<()> {
+/// The machine's root, with what is written on a disk, or in memory.
+fn overlay(disk: Option<&OwnedFd>) -> anyhow::Result<()> {
     memory(PLACE, "mode=755")?;
-    for name in ["root", "upper", "work"] {
-        fs::create_dir(Path::new(PLACE).join(name))?;
+    fs::create_dir(ROOT)?;
+    let place = disk.map_or_else(|| PLACE.to_owned(), held);
+    let layers = ["upper", "work"].map(|name| format!("{place}/{name}"));
+    for layer in &layers {
+        fs::create_dir_all(layer)?;
+        fs::set_permissions(layer, fs::Permissions::from_mode(0o755))?;
     }
-    let options = CString::new(format!("lowerdir=/,upperdir={PLACE}/upper,workdir={PLACE}/work"))?;
+    let [upper, work] = layers;
+    let options = CString::new(format!("lowerdir=/,upperdir={upper},workdir={work}"))?;
     mount("overlay", ROOT, "overlay", MountFlags::empty(), options.as_c_str()).context("an overlay of /")
 }
 
@@ -142,6 +158,20 @@ fn kernel() -> anyhow::Result<()> {
     }
     // Read-only, which tells systemd that there is no hardware to wait for.
     mount("sysfs", format!("{ROOT}/sys"), "sysfs", harmless | MountFlags::RDONLY, None).context("mount /sys")
+}
+
+/// Waits for the link, which is given to who is there, and takes the address. systemd finds it up.
+fn network(address: &str) -> anyhow::Result<()> {
+    let limit = Instant::now() + LINK_WITHIN;
+    while !Path::new(&format!("{ROOT}/sys/class/net/eth0")).exists() {
+        ensure!(Instant::now() < limit, "no eth0 within {LINK_WITHIN:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for words in [["addr", "add", address, "dev", "eth0"].as_slice(), &["link", "set", "eth0", "up"]] {
+        let done = Command::new("ip").args(words).stdin(Stdio::null()).status().context("ip")?;
+        ensure!(done.success(), "ip {}", words.join(" "));
+    }
+    Ok(())
 }
 
 fn devices() -> anyhow::Result<()> {
@@ -200,7 +230,7 @@ fn groups(hierarchies: &[Hierarchy]) -> anyhow::Result<()> {
 }
 
 /// What makes another machine of it.
-fn settings(name: &str) -> anyhow::Result<()> {
+fn settings(plan: &Plan) -> anyhow::Result<()> {
     let root = Path::new(ROOT);
     let units = root.join("etc/systemd/system");
     fs::create_dir_all(&units)?;
@@ -223,8 +253,16 @@ fn settings(name: &str) -> anyhow::Result<()> {
         fs::create_dir_all(path.parent().context("no parent")?)?;
         fs::write(path, text)?;
     }
+    let wanted = units.join(format!("{TARGET}.wants"));
+    fs::create_dir_all(&wanted)?;
+    for unit in &plan.starts {
+        let link = wanted.join(unit);
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink(Path::new("/lib/systemd/system").join(unit), link)?;
+        }
+    }
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid")?.replace('-', "");
-    for (file, text) in [("etc/machine-id", id.as_str()), ("etc/hostname", name)] {
+    for (file, text) in [("etc/machine-id", id.as_str()), ("etc/hostname", &plan.name)] {
         // It may be a link of the machine's, or read-only.
         let _ = fs::remove_file(root.join(file));
         fs::write(root.join(file), text)?;

@@ -6,6 +6,7 @@
 
 use anyhow::Context as _;
 use ocf_wasm_tests::boxes::plan::{GROUP, Plan};
+use ocf_wasm_tests::boxes::{remove_group, usable};
 use ocf_wasm_tests::furnish::{pid_outside, require_first_process};
 use std::fs;
 use std::io::Read as _;
@@ -21,7 +22,7 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
     require_first_process()?;
     let pid = pid_outside()?;
     rustix::process::setsid().context("setsid")?;
-    let hierarchies = hierarchies()?;
+    let hierarchies: Vec<PathBuf> = usable()?.into_iter().map(|one| one.point).collect();
     hierarchies.iter().for_each(|hierarchy| sweep(hierarchy));
     let groups: Vec<PathBuf> = hierarchies.iter().map(|hierarchy| hierarchy.join(format!("{GROUP}{pid}"))).collect();
     for group in &groups {
@@ -33,7 +34,7 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
         let _ = fs::write(group.join("cgroup.kill"), "1");
     }
     let limit = Instant::now() + GONE_WITHIN;
-    while groups.iter().filter(|group| !remove(group)).count() > 0 && Instant::now() < limit {
+    while groups.iter().filter(|group| !remove_group(group)).count() > 0 && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(10));
     }
     done
@@ -60,29 +61,13 @@ fn bury() {
     }
 }
 
-/// Every hierarchy of control groups but that of processors' sets, which version 1 does not give to empty groups.
-fn hierarchies() -> anyhow::Result<Vec<PathBuf>> {
-    let found = ocf_wasm_tests::boxes::hierarchies()?;
-    let usable = found.into_iter().filter(|one| !one.options.split(',').any(|option| option == "cpuset"));
-    Ok(usable.map(|one| one.point).collect())
-}
-
 /// Removes what boxes left whose keeper was killed.
 fn sweep(hierarchy: &Path) {
     for entry in fs::read_dir(hierarchy).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(GROUP)).and_then(|pid| pid.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            remove(&entry.path());
+            remove_group(&entry.path());
         }
     }
-}
-
-fn remove(group: &Path) -> bool {
-    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&entry.path());
-        }
-    }
-    fs::remove_dir(group).is_ok() || !group.exists()
 }

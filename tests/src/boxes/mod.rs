@@ -54,7 +54,8 @@ impl Machine {
     ///
     /// As [`Self::up`].
     pub fn with(name: &str, binds: Vec<(PathBuf, PathBuf)>) -> anyhow::Result<Self> {
-        let plan = Plan { name: name.to_owned(), binds, groups: Vec::new() };
+        let (groups, starts) = (Vec::new(), Vec::new());
+        let plan = Plan { name: name.to_owned(), binds, groups, disk: None, address: None, starts };
         let mut command = bare("unshare");
         command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--"]);
         command.arg(own_program("boxes")?).arg("keep").arg(serde_json::to_string(&plan)?);
@@ -219,6 +220,26 @@ pub fn hierarchies() -> anyhow::Result<Vec<Hierarchy>> {
         matches!(kind, "cgroup" | "cgroup2").then_some(hierarchy)
     });
     Ok(found.collect())
+}
+
+/// Those in which a box can have a group: not that of processors' sets, which version 1 does not give to empty groups.
+///
+/// # Errors
+///
+/// As [`hierarchies`].
+pub fn usable() -> anyhow::Result<Vec<Hierarchy>> {
+    let all = hierarchies()?.into_iter();
+    Ok(all.filter(|one| !one.options.split(',').any(|option| option == "cpuset")).collect())
+}
+
+/// Removes a control group in which no process is any more, with those below it. False if it is there still.
+pub fn remove_group(group: &Path) -> bool {
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&entry.path());
+        }
+    }
+    fs::remove_dir(group).is_ok() || !group.exists()
 }
 
 /// Says what keeps this machine from having a box, if anything does.

@@ -17,6 +17,12 @@ pub struct Plan {
     pub name: String,
     /// Files and directories to show inside, never to be written there: where they are, and where the box sees them.
     pub binds: Vec<(PathBuf, PathBuf)>,
-    /// Its control groups, one in each hierarchy; filled in by its keeper.
+    /// Its control groups, one in each hierarchy, made before it; filled in by its keeper, if it has one.
     pub groups: Vec<PathBuf>,
+    /// A directory that keeps what is written when the box ends, and that it finds again; memory, if there is none.
+    pub disk: Option<PathBuf>,
+    /// The address of `eth0`, which it waits for; a box without has a loopback only.
+    pub address: Option<String>,
+    /// Units of the machine's packages that it starts by itself.
+    pub starts: Vec<String>,
 }

@@ -5,7 +5,7 @@
 //! on the machine: what is missing there is made in an overlay, in memory or on the node's own disk.
 
 use anyhow::{Context as _, ensure};
-use ocf_wasm_tests::cluster::plan::{MEMORY, NETWORK, NodePlan, POWER, node_name};
+use ocf_wasm_tests::cluster::plan::{MEMORY, NETWORK, NodePlan, ON_DISK, POWER, node_name};
 use ocf_wasm_tests::executor::AGENTS;
 use ocf_wasm_tests::furnish::{
     Layers, cluster_user, held, hold, is_directory, memory, pid_outside, require_first_process,
@@ -23,18 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What is on the node's disk, and where the node sees it.
-const ON_DISK: [(&str, &str); 9] = [
-    ("etc/corosync", "/etc/corosync"),
-    ("etc/ocf-wasm", "/etc/ocf-wasm"),
-    ("etc/hosts", "/etc/hosts"),
-    ("etc/passwd", "/etc/passwd"),
-    ("etc/group", "/etc/group"),
-    ("lib", "/var/lib/ocf-wasm"),
-    ("cache", "/var/cache/ocf-wasm"),
-    ("corosync", "/var/lib/corosync"),
-    ("pacemaker", "/var/lib/pacemaker"),
-];
+/// The users that it has: those of the machine, and the one that installing for real would make.
+const USERS: [(&str, &str); 2] = [("etc/passwd", "/etc/passwd"), ("etc/group", "/etc/group")];
 
 /// Starts what a node of a cluster starts when it gets power, and leaves it to the first process.
 ///
@@ -138,7 +128,7 @@ fn furnish(plan: &NodePlan) -> anyhow::Result<()> {
     let on_disk = format!("{}/layers", held(&disk));
     Layers::new(Path::new(&on_disk), Vec::new())?.cover(Path::new(AGENTS), None)?;
     let mut layers = Layers::new(Path::new("/run/.layers"), own)?;
-    for (name, inside) in ON_DISK {
+    for (name, inside) in ON_DISK.into_iter().chain(USERS) {
         let source = hold(Path::new(&format!("{}/{name}", held(&disk))))?;
         let point = layers.make_point(Path::new(inside), is_directory(&source)?)?;
         mount_bind(held(&source), &point).with_context(|| format!("mount {inside}"))?;

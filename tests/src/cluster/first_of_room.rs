@@ -5,6 +5,7 @@
 //! the control groups, removes them, and ends; the kernel ends everything else that is in the room.
 
 use anyhow::{Context as _, ensure};
+use ocf_wasm_tests::boxes::{remove_group, usable};
 use ocf_wasm_tests::cluster::plan::{BRIDGE, GROUP, MEMORY, NETWORK, RoomPlan, RoomReady, node_name};
 use ocf_wasm_tests::furnish::{Layers, memory, pid_outside, require_first_process};
 use std::fs;
@@ -42,28 +43,34 @@ pub(crate) fn run(plan: &RoomPlan) -> anyhow::Result<()> {
     memory(MEMORY, "mode=755,size=16m")?;
     fs::create_dir(Path::new(MEMORY).join("power"))?;
     let groups = groups_of(pid)?;
-    sweep(&groups);
-    let made = furnish(plan, &groups);
+    let others = if plan.has_all_hierarchies { beside(&groups)? } else { Vec::new() };
+    let all = || std::iter::once(&groups).chain(&others);
+    all().for_each(|groups| sweep(groups));
+    let made = furnish(plan, all());
     let done = made.and_then(|()| {
-        println!("{}", serde_json::to_string(&RoomReady { pid, groups: groups.clone() })?);
+        println!("{}", serde_json::to_string(&RoomReady { pid, groups: groups.clone(), others: others.clone() })?);
         std::io::stdout().flush()?;
         std::thread::spawn(bury);
         // Nothing is ever said: this returns when nobody holds the other end any more.
         std::io::stdin().read_to_end(&mut Vec::new()).context("stdin")
     });
-    remove(&groups);
+    all().for_each(|groups| remove(groups));
     done.map(drop)
 }
 
-fn furnish(plan: &RoomPlan, groups: &Path) -> anyhow::Result<()> {
-    fs::create_dir(groups).with_context(|| groups.display().to_string())?;
+fn furnish<'a>(plan: &RoomPlan, groups: impl Iterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    for groups in groups {
+        fs::create_dir(groups).with_context(|| groups.display().to_string())?;
+        for number in 1..=plan.nodes {
+            fs::create_dir(groups.join(node_name(number)))?;
+        }
+    }
     for number in 1..=plan.nodes {
         let name = node_name(number);
         let disk = Path::new(MEMORY).join(&name);
         fs::create_dir(&disk)?;
         let disk = disk.to_str().context("path")?;
         memory(disk, &format!("mode=755,size={}", plan.disk_bytes))?;
-        fs::create_dir(groups.join(&name))?;
     }
     let (bridge, last) = BRIDGE;
     let address = format!("{NETWORK}.{last}/24");
@@ -96,6 +103,13 @@ fn groups_of(pid: i32) -> anyhow::Result<PathBuf> {
     Ok(hierarchy.join(format!("{GROUP}{pid}")))
 }
 
+/// The same directory in all other hierarchies.
+fn beside(groups: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let name = groups.file_name().context("no name")?;
+    let all = usable()?.into_iter().map(|one| one.point.join(name));
+    Ok(all.filter(|other| other != groups).collect())
+}
+
 /// Removes what rooms left whose first process was killed.
 fn sweep(ours: &Path) {
     for entry in ours.parent().and_then(|above| fs::read_dir(above).ok()).into_iter().flatten().flatten() {
@@ -114,16 +128,7 @@ fn remove(group: &Path) {
     // It fails where the kernel is older than 5.14; the pid namespace ends them then.
     let _ = fs::write(group.join("cgroup.kill"), "1");
     let limit = Instant::now() + GONE_WITHIN;
-    while !remove_tree(group) && Instant::now() < limit {
+    while !remove_group(group) && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-fn remove_tree(group: &Path) -> bool {
-    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
-        }
-    }
-    fs::remove_dir(group).is_ok() || !group.exists()
 }

@@ -11,6 +11,7 @@ mod first_of_room;
 mod people;
 
 use anyhow::Context as _;
+use ocf_wasm_tests::cluster::Init;
 use ocf_wasm_tests::cluster::plan::FENCE_TYPE;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
         ["check"] => first_of_room::check(),
         ["room", plan] => serde_json::from_str(plan).context("the room's plan").and_then(|p| first_of_room::run(&p)),
         ["node", plan] => serde_json::from_str(plan).context("the node's plan").and_then(|p| first_of_node::run(&p)),
-        ["up", state, nodes] => people::up(Path::new(state), nodes),
+        ["up", state, nodes] => people::up(Path::new(state), nodes, Init::Harness),
+        ["up", state, nodes, "--systemd"] => people::up(Path::new(state), nodes, Init::Systemd),
         ["enter", state, node, ref argv @ ..] => people::enter(Path::new(state), node, argv),
         ["ask", state, verb, node] => people::ask(Path::new(state), verb, node).map(|words| println!("{words}")),
         ["soak", minutes, seed] => people::soak(minutes, seed),

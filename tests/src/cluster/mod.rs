@@ -22,6 +22,8 @@
 //! It needs root, Debian's packages `corosync`, `pacemaker` and `pacemaker-cli-utils`, the tools of `iproute2` and
 //! `util-linux`, and a control group v2 hierarchy; [`available`] says what is missing.
 
+mod boxed;
+mod client;
 mod configuration;
 mod disk;
 mod files;
@@ -36,18 +38,17 @@ mod status;
 pub use configuration::{Primitive, clone, group, location};
 pub use disk::{install, install_policy, policy_path};
 pub use node::{Filled, Node};
+pub use plan::Init;
 pub use power::Fencing;
 pub use status::{Failure, Resource, Status};
 
 use crate::command::Ran;
 use crate::executor::{AGENTS, PATH, own_program};
-use crate::host::{dist, plugin, policy_of};
+use crate::host::{plugin, policy_of};
 use anyhow::{Context as _, bail, ensure};
 use plan::{MEMORY, NodePlan, RoomPlan, SOCKET};
 use room::Room;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +66,8 @@ pub const FLOATING: &str = "10.77.0.100";
 pub struct Setup {
     /// How many nodes; 1 to 16.
     pub nodes: usize,
+    /// What they are.
+    pub init: Init,
     /// Size of a node's disk in bytes: logs, CIB, and everything that is installed.
     pub disk_bytes: u64,
     /// Size of a node's `/run` in bytes.
@@ -75,7 +78,17 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: 3, disk_bytes: 256 << 20, run_bytes: 32 << 20, ready_within: LONG }
+        Self { nodes: 3, init: Init::Harness, disk_bytes: 256 << 20, run_bytes: 32 << 20, ready_within: LONG }
+    }
+}
+
+impl Setup {
+    /// With nodes of a kind: two that have a systemd, as most clusters are, or three that have none.
+    pub fn of(init: Init) -> Self {
+        match init {
+            Init::Harness => Self::default(),
+            Init::Systemd => Self { nodes: 2, init, disk_bytes: 512 << 20, ..Self::default() },
+        }
     }
 }
 
@@ -118,19 +131,16 @@ impl Cluster {
     pub fn up(setup: Setup) -> anyhow::Result<Self> {
         let began = Instant::now();
         ensure!((1..=16).contains(&setup.nodes), "{} nodes: 1 to 16 can be had", setup.nodes);
-        let room = Arc::new(Room::open(&RoomPlan { nodes: setup.nodes, disk_bytes: setup.disk_bytes })?);
-        let tree = dist();
+        let Setup { nodes, init, disk_bytes, run_bytes, .. } = setup;
+        let has_all_hierarchies = init == Init::Systemd;
+        let room = Arc::new(Room::open(&RoomPlan { nodes, disk_bytes, has_all_hierarchies })?);
         let nodes = (1..=setup.nodes).map(|number| {
             let name = plan::node_name(number);
             let disk = Path::new(MEMORY).join(&name);
             disk::furnish(&room.inside(&disk), setup.nodes).with_context(|| format!("the disk of {name}"))?;
-            let binds = vec![
-                (tree.join("usr/libexec/ocf-wasm"), PathBuf::from("/usr/libexec/ocf-wasm")),
-                (tree.join("usr/bin/ocf-wasm"), PathBuf::from("/usr/bin/ocf-wasm")),
-                (own_program("cluster")?, PathBuf::from(plan::FENCE_AGENT)),
-            ];
-            let group = room.groups.join(&name);
-            let plan = NodePlan { number, disk, group, binds, run_bytes: setup.run_bytes };
+            let (binds, group) = (boxed::binds(init)?, room.groups.join(&name));
+            let others = room.others.iter().map(|other| other.join(&name)).collect();
+            let plan = NodePlan { number, disk, init, group, others, binds, run_bytes };
             Ok(Node::new(Arc::clone(&room), plan))
         });
         let nodes = nodes.collect::<anyhow::Result<Vec<_>>>()?;
@@ -344,33 +354,6 @@ impl Cluster {
     /// If there is no such verb or node, or it cannot be done now.
     pub fn obey(&self, words: &str) -> anyhow::Result<String> {
         power::obey(words, &self.inner)
-    }
-
-    /// A command beside the nodes: their network, and nothing of theirs else.
-    pub fn client(&self, argv: &[&str]) -> Command {
-        self.inner.room.in_network(argv)
-    }
-
-    /// Connects as a client beside the nodes, and returns the first line that it is sent.
-    ///
-    /// # Errors
-    ///
-    /// If nobody answers within a second.
-    pub fn greeting(&self, address: &str, port: u16) -> anyhow::Result<String> {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let network = self.inner.room.network()?;
-        let address = format!("{address}:{port}").parse()?;
-        // A thread of its own, since there is no way back.
-        let heard = std::thread::spawn(move || {
-            use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-            move_into_link_name_space(std::os::fd::AsFd::as_fd(&network), Some(LinkNameSpaceType::Network))?;
-            let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            let mut line = String::new();
-            BufReader::new(stream).read_line(&mut line)?;
-            anyhow::Ok(line.trim_end().to_owned())
-        });
-        heard.join().map_err(|_| anyhow::anyhow!("a panic"))?
     }
 
     /// What a test that failed shows: fencings, and the end of each node's logs.

@@ -2,8 +2,9 @@
 //!
 //! A fault is one call, and takes effect before the call returns. None of them asks the node.
 
-use super::plan::{NETWORK, NodePlan};
+use super::plan::{Init, NETWORK, NodePlan};
 use super::room::Room;
+use crate::boxes::remove_group;
 use crate::command::{Ran, finish};
 use crate::started::{Started, bare};
 use anyhow::{Context as _, ensure};
@@ -103,7 +104,7 @@ impl Node {
         let mut command = bare("nsenter");
         // Without power the number of no process, so that the command fails.
         let pid = self.pid().unwrap_or(i32::MAX).to_string();
-        command.env("HOME", "/root").args(["-t", &pid, "-m", "-p", "-u", "-i", "-n", "--"]).args(argv);
+        command.env("HOME", "/root").args(["-t", &pid, "-m", "-p", "-u", "-i", "-n", "-C", "--"]).args(argv);
         command
     }
 
@@ -144,7 +145,9 @@ impl Node {
         let link = ["link", "add", &self.name, "type", "veth", "peer", "name", "eth0", "address", &address];
         self.room.ip(&[&link[..], &["netns", &peer]].concat())?;
         self.room.ip(&["link", "set", &self.name, "master", super::plan::BRIDGE.0, "up"])?;
-        running.tell("start")?;
+        if self.plan.init == Init::Harness {
+            running.tell("start")?;
+        }
         *state = State { running: Some(running), is_frozen: false, is_alone: false, boots: state.boots + 1 };
         Ok(())
     }
@@ -160,6 +163,11 @@ impl Node {
         running.child.wait().with_context(|| format!("the end of {}", self.name))?;
         // Or the next life would be born into it.
         fs::write(self.plan.group.join("cgroup.freeze"), "0").context("cgroup.freeze")?;
+        // What systemd made of its groups.
+        for group in std::iter::once(&self.plan.group).chain(&self.plan.others) {
+            let inner = fs::read_dir(group).into_iter().flatten().flatten().map(|entry| entry.path());
+            inner.filter(|path| path.is_dir()).for_each(|path| _ = remove_group(&path));
+        }
         (state.is_frozen, state.is_alone) = (false, false);
         Ok(())
     }

@@ -4,8 +4,9 @@
 //! are asked for over the socket that the fence agents use.
 
 use anyhow::{Context as _, bail, ensure};
-use ocf_wasm_tests::cluster::plan::{MEMORY, SOCKET};
-use ocf_wasm_tests::cluster::{Cluster, Setup, available};
+use ocf_wasm_tests::boxes;
+use ocf_wasm_tests::cluster::plan::{CHECKOUT, MEMORY, SOCKET};
+use ocf_wasm_tests::cluster::{Cluster, Init, Setup, available};
 use ocf_wasm_tests::executor::PATH;
 use ocf_wasm_tests::host::plugins;
 use std::fs;
@@ -19,24 +20,33 @@ use std::time::{Duration, Instant};
 /// The end of a cluster takes no longer.
 const DOWN_WITHIN: Duration = Duration::from_secs(20);
 
-/// Brings a cluster up, with all plugins installed, and stays until somebody wants it down.
-pub(crate) fn up(state: &Path, nodes: &str) -> anyhow::Result<()> {
+/// Brings a cluster up, with all plugins installed where nodes have no systemd, and stays until somebody wants it down.
+pub(crate) fn up(state: &Path, nodes: &str, init: Init) -> anyhow::Result<()> {
     available().map_err(anyhow::Error::msg)?;
     let nodes = nodes.parse().context("how many nodes?")?;
     ensure!(room(state).is_err(), "a cluster is up already: `cargo xtask cluster down` ends it");
-    let cluster = Cluster::up(Setup { nodes, ..Setup::default() })?;
-    let names = plugins();
-    cluster.install(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let installed = match init {
+        Init::Harness => plugins(),
+        Init::Systemd => {
+            boxes::available().map_err(anyhow::Error::msg)?;
+            Vec::new()
+        }
+    };
+    let cluster = Cluster::up(Setup { nodes, ..Setup::of(init) })?;
+    cluster.install(&installed.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let installed = match init {
+        Init::Harness => format!("installed on each: {}", installed.join(" ")),
+        Init::Systemd => format!("nothing of ours is installed; the tree to do it from is {CHECKOUT}/target/dist"),
+    };
     fs::write(state, cluster.pid().to_string()).with_context(|| state.display().to_string())?;
     println!(
-        "{nodes} nodes are up after {:.1} s; installed on each: {}\n\nIn another terminal:\n\n  cargo xtask cluster enter \
+        "{nodes} nodes are up after {:.1} s; {installed}\n\nIn another terminal:\n\n  cargo xtask cluster enter \
          node1               a shell on a node; `crm_mon`, `pcs` and `crm` work there\n  cargo xtask cluster enter node1 \
          crm_mon -1    one command there\n  cargo xtask cluster enter client              a shell in the network beside them\n  cargo xtask cluster power-off node1           and power-on, power-cycle, \
          freeze, thaw, cut, mend, isolate,\n                                                rejoin, load, unload\n  cargo \
          xtask cluster down                      or Ctrl-C here\n\nTo have something to break, on a node:\n\n  pcs \
          resource create web ocf:ocf-wasm:sample-tcp-server op monitor interval=2s\n",
-        cluster.ready_after().as_secs_f64(),
-        names.join(" ")
+        cluster.ready_after().as_secs_f64()
     );
     let mut seen = 0;
     while !cluster.is_down_wished() {
@@ -66,7 +76,7 @@ pub(crate) fn enter(state: &Path, node: &str, argv: &[&str]) -> anyhow::Result<(
         command.args(["-t", &room(state)?.to_string(), "-n", "--"]);
     } else {
         let pid = ask(state, "pid", node)?;
-        command.args(["-t", &pid, "-m", "-p", "-u", "-i", "-n", "--"]);
+        command.args(["-t", &pid, "-m", "-p", "-u", "-i", "-n", "-C", "--"]);
     }
     if argv.is_empty() {
         command.args(["bash", "--norc", "-i"]);

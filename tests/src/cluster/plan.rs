@@ -27,6 +27,30 @@ pub fn node_name(number: usize) -> String {
     format!("node{number}")
 }
 
+/// What is on a node's disk, and where the node sees it. Its log, in `log`, is what else it keeps.
+pub const ON_DISK: [(&str, &str); 7] = [
+    ("etc/corosync", "/etc/corosync"),
+    ("etc/ocf-wasm", "/etc/ocf-wasm"),
+    ("etc/hosts", "/etc/hosts"),
+    ("lib", "/var/lib/ocf-wasm"),
+    ("cache", "/var/cache/ocf-wasm"),
+    ("corosync", "/var/lib/corosync"),
+    ("pacemaker", "/var/lib/pacemaker"),
+];
+
+/// What a node's first process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Init {
+    /// The harness' own, which starts corosync and Pacemaker; ours is installed. Up in four seconds.
+    Harness,
+    /// A real systemd, which starts the units of Debian's packages. Nothing of ours is installed: the tree to do it from is
+    /// at [`CHECKOUT`]. Up in eight seconds.
+    Systemd,
+}
+
+/// Where a node with systemd sees what of the checkout is for it: `target/dist`, `tests/failover`.
+pub const CHECKOUT: &str = "/opt/ocf-wasm";
+
 /// The room: the network, the disks and the control groups of all nodes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RoomPlan {
@@ -34,6 +58,8 @@ pub struct RoomPlan {
     pub nodes: usize,
     /// Size of a node's disk in bytes.
     pub disk_bytes: u64,
+    /// Whether the nodes are in control groups of every hierarchy, as systemd needs it.
+    pub has_all_hierarchies: bool,
 }
 
 /// What the room says when it is ready.
@@ -43,6 +69,8 @@ pub struct RoomReady {
     pub pid: i32,
     /// The directory with one control group a node.
     pub groups: PathBuf,
+    /// The same in the other hierarchies.
+    pub others: Vec<PathBuf>,
 }
 
 /// One node. All paths are as the room sees them.
@@ -52,8 +80,12 @@ pub struct NodePlan {
     pub number: usize,
     /// What outlives the loss of its power.
     pub disk: PathBuf,
+    /// What it is.
+    pub init: Init,
     /// Its control group.
     pub group: PathBuf,
+    /// The same in the other hierarchies.
+    pub others: Vec<PathBuf>,
     /// Files and directories to show inside, never to be written there: where they are, and where the node sees them.
     pub binds: Vec<(PathBuf, PathBuf)>,
     /// Size of its `/run` in bytes.

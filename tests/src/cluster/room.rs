@@ -3,7 +3,8 @@
 //! Its first process ends as soon as nobody holds its standard input any more, however the harness died, and with it
 //! everything in the room.
 
-use super::plan::{MEMORY, NodePlan, RoomPlan, RoomReady};
+use super::boxed::boxed;
+use super::plan::{Init, MEMORY, NodePlan, RoomPlan, RoomReady};
 use crate::executor::own_program;
 use crate::started::{Started, bare};
 use anyhow::{Context as _, ensure};
@@ -24,6 +25,8 @@ pub(super) struct Room {
     pub(super) pid: i32,
     /// One control group a node.
     pub(super) groups: PathBuf,
+    /// The same in the other hierarchies, where that was asked for.
+    pub(super) others: Vec<PathBuf>,
 }
 
 impl Room {
@@ -36,7 +39,7 @@ impl Room {
         let mut started = Started::spawn(command)?;
         let ready: RoomReady = serde_json::from_str(&started.first_line()?).context("the room's first word")?;
         let child = Mutex::new((started.child, Some(started.stdin)));
-        Ok(Self { child, pid: ready.pid, groups: ready.groups })
+        Ok(Self { child, pid: ready.pid, groups: ready.groups, others: ready.others })
     }
 
     /// The path by which this process reaches a path of the room.
@@ -74,8 +77,11 @@ impl Room {
         let mut command = bare("nsenter");
         command.args(["-t", &self.pid.to_string(), "--mount", "--pid", "--", "unshare"]);
         command.args(["--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child"]);
-        command.args(["--propagation", "private", "--"]).arg(own_program("cluster")?);
-        command.arg("node").arg(serde_json::to_string(plan)?);
+        command.args(["--propagation", "private", "--"]);
+        match plan.init {
+            Init::Harness => command.arg(own_program("cluster")?).arg("node").arg(serde_json::to_string(plan)?),
+            Init::Systemd => command.arg(own_program("boxes")?).arg("enter").arg(serde_json::to_string(&boxed(plan))?),
+        };
         let mut started = Started::spawn(command)?;
         let word = started.first_line()?;
         let pid = word.trim().parse().with_context(|| format!("the node's first word is {word:?}"))?;

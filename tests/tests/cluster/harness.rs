@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ocf_wasm_tests::cluster::{Cluster, LONG, Node, Primitive, Setup};
+use ocf_wasm_tests::boxes::hierarchies;
+use ocf_wasm_tests::cluster::{Cluster, Init, LONG, Node, Primitive, Setup};
 use ocf_wasm_tests::processes::is_alive;
 
 use crate::{pool, started};
@@ -141,41 +142,70 @@ fn a_wait_says_what_was_seen_last() {
     }
 }
 
+#[test]
+fn a_node_with_systemd_keeps_its_disk_and_is_fenced_as_the_others_are() {
+    if !pool::has_boxes() {
+        return;
+    }
+    let cluster = Cluster::up(Setup::of(Init::Systemd)).unwrap();
+    let node = cluster.node(1);
+    assert_eq!(node.must(&["systemctl", "is-system-running", "--wait"]), "running\n");
+    assert_eq!(node.must(&["ps", "-o", "comm=", "-p", "1"]), "systemd\n");
+    node.must(&["sh", "-c", "echo here | tee /run/mark /usr/mark /var/lib/ocf-wasm/mark"]);
+    let namespace = fs::read_link(format!("/proc/{}/ns/pid", node.pid().unwrap())).unwrap();
+    assert!(processes_in(&namespace) > 5);
+    // It lives, and answers nobody: whoever takes over must know that it is dead.
+    node.freeze().unwrap();
+    soon("it is fenced", || !cluster.fencings().is_empty());
+    soon("it is dead", || processes_in(&namespace) == 0);
+    cluster.await_all(LONG).unwrap();
+    let fencings: Vec<_> = cluster.fencings().into_iter().map(|one| (one.action, one.node, one.by)).collect();
+    assert_eq!(fencings, [("reboot".to_owned(), "node1".to_owned(), "node2".to_owned())]);
+    assert_eq!((node.boots(), cluster.node(2).boots()), (2, 1));
+    assert_eq!(node.must(&["cat", "/usr/mark", "/var/lib/ocf-wasm/mark"]), "here\nhere\n");
+    assert_eq!(node.run(&["cat", "/run/mark"]).code, 1);
+    assert!(!Path::new("/usr/mark").exists(), "written on the machine");
+}
+
 /// Not a test of its own: the process that [`nothing_is_left_when_the_test_process_is_killed`] kills.
 #[test]
 fn stays_until_killed() {
-    if std::env::var_os("CLUSTER_TO_BE_KILLED").is_none() {
-        return;
-    }
-    let cluster = Cluster::up(Setup { nodes: 1, ..Setup::default() }).unwrap();
+    let Ok(init) = std::env::var("CLUSTER_TO_BE_KILLED") else { return };
+    let init = if init == "systemd" { Init::Systemd } else { Init::Harness };
+    let cluster = Cluster::up(Setup { nodes: 1, ..Setup::of(init) }).unwrap();
     println!("cluster {} {} {}", cluster.pid(), cluster.node(1).pid().unwrap(), cluster.groups().display());
     std::thread::sleep(Duration::from_mins(2));
 }
 
 #[test]
 fn nothing_is_left_when_the_test_process_is_killed() {
-    if !pool::has_room() {
+    if !pool::has_boxes() {
         return;
     }
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "harness::stays_until_killed", "--nocapture"])
-        .env("CLUSTER_TO_BE_KILLED", "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = std::io::BufReader::new(victim.stdout.take().unwrap()).lines();
-    let told = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("cluster ")?.1.to_owned())).unwrap();
-    let words: Vec<&str> = told.split(' ').collect();
-    let [room, node, groups] = words[..] else { panic!("{told:?}") };
-    let namespaces = [room, node].map(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap());
-    assert!(Path::new(groups).join("node1").exists());
-    assert!(processes_in(&namespaces[1]) > 5);
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    soon("all processes of the room end", || namespaces.iter().all(|namespace| processes_in(namespace) == 0));
-    soon("its control groups are gone", || !Path::new(groups).exists());
-    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    for init in ["harness", "systemd"] {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "harness::stays_until_killed", "--nocapture"])
+            .env("CLUSTER_TO_BE_KILLED", init)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(victim.stdout.take().unwrap()).lines();
+        let told = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("cluster ")?.1.to_owned()));
+        let told = told.unwrap();
+        let words: Vec<&str> = told.split(' ').collect();
+        let [room, node, groups] = words[..] else { panic!("{told:?}") };
+        let namespaces = [room, node].map(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap());
+        assert!(Path::new(groups).join("node1").exists());
+        assert!(processes_in(&namespaces[1]) > 5);
+        let name = Path::new(groups).file_name().unwrap();
+        let groups: Vec<_> = hierarchies().unwrap().into_iter().map(|one| one.point.join(name)).collect();
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        soon("all processes of the room end", || namespaces.iter().all(|namespace| processes_in(namespace) == 0));
+        soon("its control groups are gone", || groups.iter().all(|group| !group.exists()));
+        assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    }
 }
 
 #[test]

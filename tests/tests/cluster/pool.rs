@@ -31,6 +31,16 @@ pub(crate) fn has_room() -> bool {
     }
 }
 
+/// Whether nodes with a systemd can be had here; says aloud when not.
+pub(crate) fn has_boxes() -> bool {
+    static BOXES: OnceLock<Result<(), String>> = OnceLock::new();
+    has_room()
+        && match BOXES.get_or_init(ocf_wasm_tests::boxes::available) {
+            Ok(()) => true,
+            Err(why) => skip(why),
+        }
+}
+
 /// A place for a cluster, and the cluster.
 #[derive(Debug)]
 pub(crate) struct Taken {
