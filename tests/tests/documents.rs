@@ -44,13 +44,18 @@ const ELSEWHERE: [(&str, &str); 9] = [
 const SERVER: &str = "target/dist/usr/share/ocf-wasm/plugins/sample-tcp-server";
 
 /// Lines that cannot be run on the node of a test: the line, why not, and what is run in its place.
-const INSTEAD: [(&str, &str, &str); 13] = [
+const INSTEAD: [(&str, &str, &str); 14] = [
     (
         "pcs resource create web ocf:ocf-wasm:sample-tcp-server op monitor interval=10s",
         "it needs a cluster; that the agent stands where its name says is what the lines above it promise",
         "/usr/lib/ocf/resource.d/ocf-wasm/sample-tcp-server meta-data | grep -q '<resource-agent name=\"sample-tcp-server\"'",
     ),
     ("cargo xtask cluster up 3", "it stays until it is interrupted", "cargo xtask help | grep -q '^  cluster  '"),
+    (
+        "cargo xtask cluster up 2 --systemd",
+        "it stays until it is interrupted",
+        "cargo xtask cluster help | grep -q '^  up .*--systemd'",
+    ),
     ("cargo xtask cluster enter node1", "it needs a cluster", "cargo xtask cluster help | grep -q '^  enter NODE '"),
     (
         "cargo xtask cluster enter node1 crm_mon -1",
@@ -157,8 +162,9 @@ fn blocks_are_of_kinds_whose_promises_are_kept() {
             let place = format!("{}:{}", document.path, block.line);
             match block.kind.as_str() {
                 "console" | "sh" | "rust" | "toml" => {}
-                // Typed on the nodes of a cluster, by tests/cluster/guide.rs.
+                // Typed on the nodes of a cluster, by tests/cluster/guide.rs and systemd.rs.
                 "cluster" => assert_eq!(document.path, "docs/cluster.md", "{place}: nothing types it there"),
+                "failover" => assert_eq!(document.path, "docs/failover.md", "{place}: nothing types it there"),
                 // Layouts, which no program understands.
                 "" => assert!(!block.text.contains("$ "), "{place}: commands belong into a block `console` or `sh`"),
                 kind => panic!("{place}: nothing checks what a block `{kind}` promises"),

@@ -15,6 +15,8 @@ mod harness;
 mod operator;
 mod pool;
 mod rows;
+mod systemd;
+mod typed;
 
 use std::collections::BTreeSet;
 use std::fs;
