@@ -10,7 +10,7 @@ use super::tree::{File, Tree};
 /// Where the host's code is.
 const HOST: &str = "host/src/";
 
-pub(crate) const RULES: [Rule; 12] = [
+pub(crate) const RULES: [Rule; 13] = [
     Rule {
         name: "layers",
         reason: "a module imports from the rows below its own (ARCHITECTURE.md, Layers), so that each can be understood \
@@ -178,6 +178,34 @@ pub(crate) const RULES: [Rule; 12] = [
         reason: "another boot voids them, and a full disk must not make a monitor wait",
         find: |tree| absent(tree, "host/src/instance/", r"\bsync_(all|data)\b|\bfd?sync\b|\bfdatasync\b"),
         seeds: &[("host/src/instance/record.rs", "fn f(file: File) { file.sync_all() }")],
+    },
+    Rule {
+        name: "the wall clock is told and decides nothing",
+        reason: "it jumps when somebody sets it, and files keep the time of another clock; deadlines are monotonic, a boot and \
+                 a process are known by the kernel's own numbers",
+        find: |tree| {
+            // What is written down for people, and what a plugin asks for.
+            const TELLS: [&str; 9] = [
+                "host/src/agent.rs",
+                "host/src/capability/path/look.rs",
+                "host/src/cli/forget.rs",
+                "host/src/cli/repin.rs",
+                "host/src/cli/why/mod.rs",
+                "host/src/runner/baseline.rs",
+                "host/src/runner/imports.rs",
+                "host/src/store/install.rs",
+                "host/src/sys/clock.rs",
+            ];
+            let others = tree.rust("host/").filter(|file| !file.is_test() && !TELLS.contains(&file.path.as_str()));
+            listed(others.flat_map(|file| {
+                file.find(r"\bSystemTime\b|\bCLOCK_REALTIME\w*|\bst_[acm]time\b|\.(modified|accessed|created)\(\)")
+            }))
+        },
+        seeds: &[
+            ("host/src/store/native.rs", "fn f(file: Metadata) { file.modified() }"),
+            ("host/src/broker/deadline.rs", "fn f() -> SystemTime { SystemTime::now() }"),
+            ("host/src/sys/boot.rs", "fn f() { read(libc::CLOCK_REALTIME) }"),
+        ],
     },
     Rule {
         name: "a plugin needs the SDK and nothing of the host",
