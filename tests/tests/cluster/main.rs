@@ -15,6 +15,7 @@ mod harness;
 mod operator;
 mod pool;
 mod rows;
+mod swaps;
 mod systemd;
 mod typed;
 

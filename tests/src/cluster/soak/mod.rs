@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use witness::Witness;
+
+pub use witness::Witness;
 
 /// How long a cluster may need to put right what was broken: a node is fenced, boots, and gets its resources.
 const WELL_WITHIN: Duration = Duration::from_mins(3);

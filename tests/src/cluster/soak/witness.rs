@@ -45,14 +45,14 @@ impl Seen {
 
 /// What one thread saw and another reads.
 #[derive(Debug, Default)]
-pub(super) struct Witness {
+pub struct Witness {
     seen: Mutex<Seen>,
     is_over: AtomicBool,
 }
 
 impl Witness {
     /// Looks until it is told that it is over.
-    pub(super) fn look(&self, cluster: &Cluster) {
+    pub fn look(&self, cluster: &Cluster) {
         while !self.is_over.load(Ordering::Relaxed) {
             let began = Instant::now();
             let (now, twice) = look(cluster);
@@ -62,18 +62,23 @@ impl Witness {
     }
 
     /// Ends [`Self::look`].
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// How often it looked.
-    pub(super) fn looks(&self) -> u64 {
+    pub fn looks(&self) -> u64 {
         self.with(|seen| seen.looks)
     }
 
     /// What was seen that must not be, since this was asked last.
-    pub(super) fn violations(&self) -> Vec<String> {
+    pub fn violations(&self) -> Vec<String> {
         self.with(|seen| std::mem::take(&mut seen.violations))
+    }
+
+    /// Where each daemon was when it looked last: by port the nodes, with the process as seen from outside.
+    pub fn running(&self) -> BTreeMap<u16, BTreeMap<String, i32>> {
+        self.with(|seen| seen.running.clone())
     }
 
     pub(super) fn with<T>(&self, read: impl FnOnce(&mut Seen) -> T) -> T {
