@@ -18,6 +18,7 @@ mod rows;
 mod swaps;
 mod systemd;
 mod typed;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::fs;
