@@ -109,8 +109,8 @@ fn a_tool_that_hangs_is_given_up() {
     assert_eq!(told.matches("WARNING: program score: no time left").count(), 3, "{told}");
 }
 
-/// A node with the plugin in a capsule, whose CIB knows two nodes. The tool is told of the CIB, whose user it is, and
-/// nothing else is changed in the policy that comes with the plugin.
+/// A node with the plugin in a capsule, whose CIB knows two nodes and a container. The tool is told of the CIB, whose user
+/// it is, and nothing else is changed in the policy that comes with the plugin.
 struct Cluster(Node);
 
 impl Cluster {
@@ -131,8 +131,10 @@ impl Cluster {
         host.add(&plugin("stateful"), &[]);
         let node = Node::new(host);
         let empty = finish(&mut node.executor.command(&["cibadmin", "--empty"])).stdout;
-        let nodes = r#"<nodes><node id="1" uname="n1"/><node id="2" uname="n2"/></nodes>"#;
-        let state = r#"<status><node_state id="1" uname="n1"/><node_state id="2" uname="n2"/></status>"#;
+        let nodes = r#"<nodes><node id="1" uname="n1"/><node id="2" uname="n2"/>
+            <node id="b-0" uname="b-0" type="remote"/></nodes>"#;
+        let state = r#"<status><node_state id="1" uname="n1"/><node_state id="2" uname="n2"/>
+            <node_state id="b-0" uname="b-0" remote_node="true"/></status>"#;
         let cib = empty.replace("<nodes/>", nodes).replace("<status/>", state);
         assert!(cib.contains("node_state") && cib.contains("<node id"), "{cib}");
         fs::create_dir(node.executor.inside("/run/cib")).unwrap();
@@ -195,6 +197,48 @@ fn its_score_follows_its_role() {
         cluster.acts(instance, "monitor", &[], 8);
         assert_eq!(of("n1").as_deref(), Some("10"));
         cluster.acts(instance, "stop", &[], 0);
+    }
+}
+
+/// With all that Pacemaker adds for a bundle. The node is the container, and so it is for the tool, as long as a file stands
+/// for the cluster: it is the cluster's daemon that would look up the host.
+#[test]
+fn a_replica_of_a_bundle_lives_as_any_other() {
+    if !room() {
+        return;
+    }
+    let cluster = Cluster::new();
+    cluster.0.executor.register("db", "ocf-wasm", "stateful").unwrap();
+    let bundle = [
+        ("CRM_meta_on_node", "b-0"),
+        ("CRM_meta_on_node_uuid", "b-0"),
+        ("CRM_meta_physical_host", "n2"),
+        ("CRM_meta_container_attribute_target", "host"),
+        ("CRM_meta_container", "db-bundle-podman-0"),
+        ("CRM_meta_remote_node", "b-0"),
+        ("pcmk_external_ip", "10.0.0.7"),
+        ("CRM_meta_clone", "0"),
+        ("CRM_meta_clone_max", "2"),
+        ("CRM_meta_globally_unique", "false"),
+        ("CRM_meta_notify", "true"),
+    ];
+    let recurring = [("CRM_meta_interval", "10000")];
+    let notice = [("CRM_meta_notify_type", "post"), ("CRM_meta_notify_operation", "promote")];
+    for (action, more, rc, score) in [
+        ("monitor", &[][..], 7, None),
+        ("start", &[], 0, Some("5")),
+        ("monitor", &recurring, 0, Some("5")),
+        ("monitor", &[], 0, Some("5")),
+        ("promote", &[], 0, Some("10")),
+        ("notify", &notice, 0, Some("10")),
+        ("monitor", &recurring, 8, Some("10")),
+        ("demote", &[], 0, Some("5")),
+        ("stop", &[], 0, None),
+        ("monitor", &[], 7, None),
+    ] {
+        cluster.acts("db", action, &[&bundle[..], more].concat(), rc);
+        assert_eq!(cluster.score("db", "b-0").as_deref(), score, "{action}");
+        assert_eq!([cluster.score("db", "n1"), cluster.score("db", "n2")], [None, None], "{action}");
     }
 }
 
