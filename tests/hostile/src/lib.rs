@@ -47,6 +47,8 @@ struct Hostile {
     /// The page to fetch
     #[parameter(default = "http://127.0.0.1/")]
     url: String,
+    /// What it answers, where that is the misdeed
+    answer: Option<Answer>,
     /// What a runner does that has been taken over; only a build for tests looks at it
     #[parameter(reloadable)]
     escape: Option<String>,
@@ -123,6 +125,35 @@ enum Misdeed {
     Level,
     /// Claim that it worked, and do nothing.
     Lie,
+    /// Answer what it is told to.
+    Answer,
+}
+
+/// All that an export can answer: kinds of failures, and from monitor what it says of the resource.
+#[derive(Choice, Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It did not work.
+    Generic,
+    /// A parameter is wrong on this node.
+    Arguments,
+    /// It cannot do that.
+    Unimplemented,
+    /// It may not.
+    Permission,
+    /// Something is missing.
+    NotInstalled,
+    /// A parameter is wrong everywhere.
+    Configuration,
+    /// It is stopped.
+    NotRunning,
+    /// It is promoted.
+    Promoted,
+    /// It is promoted and broken.
+    FailedPromoted,
+    /// It runs, not for long.
+    Degraded,
+    /// It is promoted, not for long.
+    DegradedPromoted,
 }
 
 /// Where it is done.
@@ -194,6 +225,9 @@ impl Agent for Hostile {
     }
     fn monitor(&self) -> Outcome<Health> {
         if instance::check_level() > 0 {
+            if self.r#in == Place::Monitor && self.r#do == Misdeed::Answer {
+                return self.answer();
+            }
             self.misbehave(Place::Monitor)?;
         }
         self.misbehave(Place::EveryMonitor)?;
@@ -248,6 +282,24 @@ impl Reload for Hostile {
 }
 
 impl Hostile {
+    /// What it is told to answer: a health, or a failure.
+    fn answer(&self) -> Outcome<Health> {
+        let failed = |kind| Err(Failure { kind, reason: "as it was told to".to_owned() });
+        match self.answer {
+            None | Some(Answer::Generic) => failed(FailureKind::Generic),
+            Some(Answer::Arguments) => failed(FailureKind::Arguments),
+            Some(Answer::Unimplemented) => failed(FailureKind::Unimplemented),
+            Some(Answer::Permission) => failed(FailureKind::Permission),
+            Some(Answer::NotInstalled) => failed(FailureKind::NotInstalled),
+            Some(Answer::Configuration) => failed(FailureKind::Configuration),
+            Some(Answer::NotRunning) => Ok(Health::NotRunning),
+            Some(Answer::Promoted) => Ok(Health::Promoted),
+            Some(Answer::FailedPromoted) => Ok(Health::FailedPromoted),
+            Some(Answer::Degraded) => Ok(Health::Degraded),
+            Some(Answer::DegradedPromoted) => Ok(Health::DegradedPromoted),
+        }
+    }
+
     /// Does the misdeed if this is its place. True if the caller is to leave its own work undone.
     fn misbehave(&self, place: Place) -> Outcome<bool> {
         if self.r#in != place {
@@ -323,6 +375,7 @@ impl Hostile {
             },
             Misdeed::Level => return ocf_agent::fail(format!("level {}", instance::check_level())),
             Misdeed::Lie => return Ok(true),
+            Misdeed::Answer => drop(self.answer()?),
         }
         Ok(false)
     }

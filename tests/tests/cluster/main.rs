@@ -11,6 +11,7 @@ mod failing;
 mod failover;
 mod failures;
 mod faults;
+mod flows;
 mod guide;
 mod harness;
 mod operator;
