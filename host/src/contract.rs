@@ -10,7 +10,8 @@
 //!   start and stop for ever.
 //! * `stop` answers 0 on evidence only: the plugin's monitor says so, or all that the host tracks is verified gone.
 //!   A failed stop fences the node, so everything is tried first. 7 is never an exit of stop.
-//! * An unimplemented recurring monitor (3) would mean no recovery at all, so monitor never answers it.
+//! * An unimplemented recurring monitor (3) says nothing of the resource, and by the sources of some versions of
+//!   Pacemaker it means no recovery (2.1.5 recovers, as from 1), so monitor never answers it.
 
 mod ask;
 

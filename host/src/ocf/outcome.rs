@@ -65,7 +65,7 @@ impl Exit {
     }
 
     /// Whether an agent may answer this to an action, by what Pacemaker makes of it: a role is said by monitor only; 7
-    /// from stop is a failed stop; 3 from a monitor means no recovery; 6 from a probe stops the resource on all nodes.
+    /// from stop is a failed stop; 3 from a monitor may mean no recovery; 6 from a probe stops the resource on all nodes.
     pub fn fits(self, action: Action, is_probe: bool) -> bool {
         match (action, self) {
             (Action::Monitor, Self::Unimplemented) => false,

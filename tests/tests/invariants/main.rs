@@ -107,7 +107,7 @@ fn i07_a_monitor_answers_what_was_seen() {
     let _ = action("stop").is(0);
 }
 
-/// A plugin whose monitor fails as not implemented, which the cluster would take for: no recovery.
+/// A plugin whose monitor fails as not implemented, which the cluster may take for: no recovery.
 #[test]
 fn i09_an_exit_status_is_one_that_fits_the_action() {
     let host = TestHost::new();

@@ -41,7 +41,7 @@ fn a_monitor_reaches_the_plugin_as_it_was_asked() {
 #[test]
 fn a_recurring_monitor_answers_the_plugins_failure_but_never_unimplemented() {
     for (kind, code) in KINDS {
-        // 3 would be recorded as "unsupported": no recovery at all.
+        // 3 would be recorded as "unsupported", which not every version recovers from.
         let code = if code == 3 { 1 } else { code };
         for leftovers in [tracked(0, 0), tracked(1, 0), tracked(1, 1)] {
             let mut fake = Fake::recorded().monitors([failing(kind)]).tracks([leftovers.clone()]);
