@@ -132,8 +132,12 @@ pub(crate) const RUNNING: [Row; 25] = [
         None
     }),
     row("a monitor is killed", Then::Again, |node| {
+        // A monitor takes some milliseconds; of a daemon that hangs it takes seconds.
+        let pid = only_process(node, GREETER).to_string();
+        node.must(&["kill", "-STOP", &pid]);
         let monitor = "for i in $(seq 1000); do pkill -KILL -f '[r]esource.d/ocf-wasm/sample-tcp-server monitor' && exit 0; done; exit 1";
         node.must(&["sh", "-c", monitor]);
+        node.must(&["kill", "-CONT", &pid]);
         None
     }),
     row("the plugin is removed", Then::Again, no_plugin),
