@@ -8,6 +8,8 @@ pub struct Primitive {
     /// Class, provider (if the class has such) and type, separated by colons.
     agent: String,
     parameters: Vec<(String, String)>,
+    /// Node, name, value.
+    parameters_there: Vec<[String; 3]>,
     meta: Vec<(String, String)>,
     operations: Vec<Operation>,
 }
@@ -22,8 +24,9 @@ struct Operation {
 impl Primitive {
     /// A resource of the agent `CLASS:PROVIDER:TYPE`.
     pub fn new(id: &str, agent: &str) -> Self {
-        let (parameters, meta, operations) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id: id.to_owned(), agent: agent.to_owned(), parameters, meta, operations }
+        let (parameters, parameters_there) = (Vec::new(), Vec::new());
+        let (id, agent) = (id.to_owned(), agent.to_owned());
+        Self { id, agent, parameters, parameters_there, meta: Vec::new(), operations: Vec::new() }
     }
 
     /// A resource of one of the plugins.
@@ -34,6 +37,12 @@ impl Primitive {
     /// Gives a parameter.
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.parameters.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Gives a parameter that the resource has on one node only.
+    pub fn with_there(mut self, node: &str, name: &str, value: impl ToString) -> Self {
+        self.parameters_there.push([node.to_owned(), name.to_owned(), value.to_string()]);
         self
     }
 
@@ -76,6 +85,16 @@ impl Primitive {
         let mut text = format!("<primitive id=\"{id}\" class=\"{class}\"{provider} type=\"{type}\">");
         text.push_str(&pairs("meta_attributes", &format!("{id}-m"), &self.meta));
         text.push_str(&pairs("instance_attributes", &format!("{id}-a"), &self.parameters));
+        for (number, [node, name, value]) in self.parameters_there.iter().enumerate() {
+            let (own, node) = (format!("{id}-t{number}"), escape(node));
+            text.push_str(&format!(
+                "<instance_attributes id=\"{own}\"><rule id=\"{own}-r\" score=\"INFINITY\"><expression id=\"{own}-e\" \
+                 attribute=\"#uname\" operation=\"eq\" value=\"{node}\"/></rule><nvpair id=\"{own}-n\" name=\"{}\" \
+                 value=\"{}\"/></instance_attributes>",
+                escape(name),
+                escape(value)
+            ));
+        }
         text.push_str("<operations>");
         for (number, operation) in self.operations.iter().enumerate() {
             let own = format!("{id}-op{number}");

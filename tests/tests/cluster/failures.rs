@@ -12,7 +12,7 @@ use ocf_wasm_tests::source::checkout;
 use regex_lite::Regex;
 
 use crate::rows::{AGENT, RUNNING, Row, STARTING, STOPPING, Then};
-use crate::{GREETER, monitored_again, nodes_with, only_process, pool};
+use crate::{GREETER, codes, monitored_again, nodes_with, only_process, pool};
 
 /// What was seen of one row.
 struct Told {
@@ -71,7 +71,7 @@ fn settled(cluster: &Cluster, id: &str, pattern: &str, what: &str) -> String {
 }
 
 /// What the first lines of `ocf-wasm why` say, without what differs from run to run.
-fn why(node: &Node, id: &str) -> String {
+pub(crate) fn why(node: &Node, id: &str) -> String {
     let said = node.run(&["ocf-wasm", "-o", "json", "why", id]);
     let Ok(document) = serde_json::from_str::<serde_json::Value>(&said.stdout) else { return String::new() };
     let text = document["instances"][0]["text"].as_str().unwrap_or_default().to_owned();
@@ -81,7 +81,7 @@ fn why(node: &Node, id: &str) -> String {
 }
 
 /// The actions since a row began, with what each answered, but for probes and monitors that found what should be.
-fn since(node: &Node, id: &str, known: usize) -> Vec<String> {
+pub(crate) fn since(node: &Node, id: &str, known: usize) -> Vec<String> {
     let all = node.results(id);
     all.get(known..)
         .unwrap_or_default()
@@ -272,6 +272,7 @@ fn what_becomes_of_a_resource_is_as_the_page_says() {
         install(node, &hostile(), &[]).unwrap();
     }
     let stopping: Vec<Told> = STOPPING.iter().map(|row| by_itself(&cluster, row)).collect();
+    let codes = codes::section(&cluster);
     let is = page(&[
         (
             "While it runs",
@@ -292,7 +293,7 @@ fn what_becomes_of_a_resource_is_as_the_page_says() {
              not fence a node.",
             stopping,
         ),
-    ]);
+    ]) + &codes;
     let path = checkout().join("docs/failures.md");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &is).unwrap();

@@ -7,6 +7,7 @@
 
 mod adopted;
 mod clones;
+mod codes;
 mod failing;
 mod failover;
 mod failures;
