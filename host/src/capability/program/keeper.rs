@@ -28,9 +28,9 @@ use crate::sys::{exec, exit, fd, fork, process};
 
 /// The zeroth argument by which the binary knows what it is.
 pub const NAME: &str = "ocf-wasm-keeper";
-/// The descriptor of the way to the broker, and that of the program.
-const CHANNEL: i32 = 3;
-const PROGRAM: i32 = 4;
+/// The descriptor of the program, and that of the way to the broker: those that a service manager can pass as well.
+const PROGRAM: i32 = 0;
+const CHANNEL: i32 = 1;
 /// Bytes of output that are kept.
 const OUTPUT_BYTES: usize = 4096;
 
@@ -81,19 +81,12 @@ pub(super) fn spawn(channel: Channel, program: &OwnedFd, names: [&str; 3]) -> st
     let argv: Vec<CString> = std::iter::once(NAME).chain(names).filter_map(|a| CString::new(a).ok()).collect();
     // Copies above the numbers that are about to be taken.
     let high = |number: i32| fd::duplicate(number);
-    let (channel, program) = (high(channel.number())?, high(program.as_raw_fd())?);
+    let (channel, program, own, null) =
+        (high(channel.number())?, high(program.as_raw_fd())?, high(own.as_raw_fd())?, high(null.as_raw_fd())?);
     fork::fork(move || {
         let _ = nix::unistd::setsid();
-        let placed = lift(&own).and_then(|own| {
-            let (channel, program, null) = (lift(&channel)?, lift(&program)?, lift(&null)?);
-            for number in 0..3 {
-                fd::place(&null, number)?;
-            }
-            fd::place(&channel, CHANNEL)?;
-            fd::place(&program, PROGRAM)?;
-            Ok(own)
-        });
-        if let Ok(own) = placed {
+        let placed = [(&program, PROGRAM), (&channel, CHANNEL), (&null, 2)];
+        if placed.into_iter().all(|(from, number)| fd::place(from, number).is_ok()) {
             fork::reset_signals();
             exec::by_descriptor(&own, &argv, &[]);
         }
@@ -101,16 +94,12 @@ pub(super) fn spawn(channel: Channel, program: &OwnedFd, names: [&str; 3]) -> st
     })
 }
 
-/// Returns a copy of a descriptor whose number is above those that are placed.
-fn lift(from: &OwnedFd) -> std::io::Result<OwnedFd> {
-    let mut held = Vec::new();
-    loop {
-        let copy = fd::duplicate(from.as_raw_fd())?;
-        if copy.as_raw_fd() > PROGRAM {
-            return Ok(copy);
-        }
-        held.push(copy);
-    }
+/// Takes over a descriptor of the first three, whose number stands for nothing from then on.
+fn taken(number: i32) -> std::io::Result<OwnedFd> {
+    let taken = fd::duplicate(number)?;
+    let null = OwnedFd::from(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?);
+    fd::place(&null, number)?;
+    Ok(taken)
 }
 
 /// The whole life of a keeper.
@@ -126,8 +115,8 @@ pub fn main() -> ! {
 }
 
 fn keep() -> std::io::Result<()> {
-    let mut broker = Channel::from_fd(fd::inherited(CHANNEL)?);
-    let program = fd::inherited(PROGRAM)?;
+    let program = taken(PROGRAM)?;
+    let mut broker = Channel::from_fd(taken(CHANNEL)?);
     process::adopt_orphans();
     let signals = SigSet::all();
     signals.thread_block()?;
