@@ -294,15 +294,15 @@ impl program::Host for Broker<'_> {
         }
         self.used.program()?;
         permit.count(|| Ok(self.directory.rate_path(&label)))?;
-        let report = self.directory.report_path(&label);
-        let mark = self.directory.mark();
-        let daemon = Daemon::new(&self.record.instance, &label, mark);
-        let (directory, record) = (&self.directory, &mut self.record);
+        let (directory, record, log) = (&self.directory, &mut self.record, self.log);
         let instance = record.instance.clone();
-        permit.start(&instance, mark, &report, daemon, self.deadline.plugin, |daemon| {
+        let (manager, deadline) = (&self.manager, self.deadline.plugin);
+        let occasion = programs::Occasion { instance: &instance, directory, manager, deadline };
+        let recorded = |daemon: &Daemon| {
             record.daemons.insert(label.clone(), daemon.clone());
             directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
-        })?;
+        };
+        permit.start(&occasion, recorded, |told| log.warning(&told))?;
         Ok(true)
     }
 

@@ -120,6 +120,8 @@ tables! {
             "How long one run may take; it never lasts longer than the action. For lifetime \"action\".";
         "signals" "none" "a list of signals: HUP, INT, QUIT, USR1, USR2, TERM, WINCH" "signals = [\"HUP\"]"
             "Signals that the plugin may send to the daemon's main process. For lifetime \"instance\".";
+        "manager" "\"auto\"" "\"auto\" (a unit of systemd where that can be had), \"systemd\" (a unit, or it is not started) or \"none\" (no unit)" "manager = \"systemd\""
+            "Who keeps a daemon. `ocf-wasm check` says what this node has. For lifetime \"instance\".";
         "groups" "those of its user" "a list of names or numbers" "groups = [\"ssl-cert\"]"
             "The groups that it has besides its user's primary group: these and no others.";
         "capabilities" "none, for root too" "a list of names from capabilities(7), without `CAP_`" "capabilities = [\"NET_BIND_SERVICE\"]"

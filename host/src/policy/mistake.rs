@@ -80,6 +80,8 @@ mistakes! {
     Lifetime(word: String) "`{word}` is no lifetime: `lifetime` is \"action\" (ends within the action) or \"instance\" (a daemon)"
     /// Another word for a type.
     Type(word: String) "`{word}` is no type: `type` is \"simple\" (the program is the daemon) or \"forking\" (it ends, and leaves the daemon behind)"
+    /// Another word for who keeps a daemon.
+    Manager(word: String) "`{word}` is no manager: `manager` is \"auto\" (systemd where there is one), \"systemd\" or \"none\""
     /// An interpreter without a path.
     NoInterpreter "no interpreter: leave it out for a program that is no script"
     /// Signals where there is no main process.
@@ -276,6 +278,7 @@ impl Mistake {
             Self::Access(word) => words(word, &["read", "write"]),
             Self::Lifetime(word) => words(word, &["action", "instance"]),
             Self::Type(word) => words(word, &["simple", "forking"]),
+            Self::Manager(word) => words(word, &["auto", "systemd", "none"]),
             Self::Capability(word) => {
                 let upper = word.to_uppercase();
                 words(upper.strip_prefix("CAP_").unwrap_or(&upper), &confinement::CAPABILITIES)

@@ -89,6 +89,8 @@ pub struct Program {
     pub timeout_ms: Option<u64>,
     /// Signals that the plugin may send.
     pub signals: Vec<Signal>,
+    /// Who keeps a daemon.
+    pub manager: KeptBy,
     /// What it is granted besides to be run.
     pub grant: Grant,
 }
@@ -100,6 +102,18 @@ pub enum Lifetime {
     Action,
     /// It is a daemon that lives as long as the instance.
     Instance,
+}
+
+/// Who keeps a daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptBy {
+    /// A unit of systemd where one can be had, else a process of ours.
+    #[default]
+    Auto,
+    /// A unit of systemd, or it is not started.
+    Systemd,
+    /// A process of ours.
+    Nobody,
 }
 
 /// One step of ending a daemon.
@@ -265,9 +279,15 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
         Some(true) => Err(value.wrong(&Mistake::SignalsForking)),
         _ => value.array()?.iter().map(signal).collect::<Read<Vec<_>>>(),
     })?;
+    let manager = at.optional("manager", |value| match value.string()? {
+        "auto" => Ok(KeptBy::Auto),
+        "systemd" => Ok(KeptBy::Systemd),
+        "none" => Ok(KeptBy::Nobody),
+        word => Err(value.wrong(&Mistake::Manager(word.to_owned()))),
+    })?;
     let grant = confine::grant(at, executed)?;
     match lifetime {
-        Lifetime::Action => at.only_for("instance", &["stop", "type", "signals", "output"])?,
+        Lifetime::Action => at.only_for("instance", &["stop", "type", "signals", "output", "manager"])?,
         Lifetime::Instance => at.only_for("action", &["input", "timeout"])?,
     }
     if lifetime == Lifetime::Instance && grant.fixed.limits.output.is_some() {
@@ -285,6 +305,7 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
         input: input.unwrap_or(false),
         timeout_ms,
         signals: signals.unwrap_or_default(),
+        manager: manager.unwrap_or_default(),
         grant,
     })
 }

@@ -129,7 +129,7 @@ fn a_diagnostic_shows_the_line_and_the_key_that_was_meant() {
     let shown = parse(text).unwrap_err().to_string();
     assert_eq!(
         shown,
-        "error: unknown key `lifetme`\n --> /p.toml:4:1\n  |\n4 | lifetme  = \"action\"\n  | ^^^^^^^\nhint: did you mean `lifetime`?\nexpected: program, unit, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals, groups, capabilities, view, network, limits, rate, require, namespaces"
+        "error: unknown key `lifetme`\n --> /p.toml:4:1\n  |\n4 | lifetme  = \"action\"\n  | ^^^^^^^\nhint: did you mean `lifetime`?\nexpected: program, unit, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals, manager, groups, capabilities, view, network, limits, rate, require, namespaces"
     );
 }
 

@@ -22,7 +22,31 @@ pub enum Ask {
     ResetFailed(String),
     /// Reads unit files anew. Answered by [`Told::Done`].
     Reload,
+    /// Makes a unit that is there as long as what it keeps, starts it and waits for the end of the job. It gets two
+    /// descriptors: as standard input what is standard error of who is asked, as standard output what is standard output.
+    /// Answered by [`Told::Job`].
+    StartKeeper(Box<Keeper>),
 }
+
+/// A unit that keeps a daemon: what differs between two of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeper {
+    /// Its name.
+    pub unit: String,
+    /// What people read of it: everybody can.
+    pub description: String,
+    /// The file to execute.
+    pub executable: String,
+    /// Its arguments, the zeroth included; none has a `$`, which systemd would fill in. Everybody can read them.
+    pub argv: Vec<String>,
+    /// Bytes of memory of all that is in it.
+    pub memory: Option<u64>,
+    /// Processes and threads in it.
+    pub tasks: Option<u64>,
+}
+
+/// The slice of units that keep daemons. A `-` leads down: it is in `ocf.slice`.
+pub const SLICE: &str = "ocf-wasm.slice";
 
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@
 //! not wait for a cluster that waits for it. Whoever started it kills it when the time is over: it has no clock. It waits for
 //! the bus, and sees only by a signal that nobody asks any more. What must never enter here: a decision.
 
+mod keeper;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::{self, Read as _, Write as _};
@@ -13,7 +15,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 use futures_core::Stream as _;
-use ocf_wasm_units::{Ask, Told, Unit, WORD_BYTES};
+use ocf_wasm_units::{Ask, Keeper, Told, Unit, WORD_BYTES};
 use zbus::zvariant::OwnedVariant;
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, connection};
 
@@ -24,6 +26,8 @@ const MANAGER: (&str, &str, &str) =
     ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
 /// The services in whose hands the units are that the agent asks for, and before which they are ordered.
 const CLUSTERS: [&str; 2] = ["pacemaker.service", "pacemaker_remote.service"];
+/// What a job does to others that contradict it.
+const MODE: &str = "replace";
 /// Jobs that are remembered before they are asked for: a node that starts has many.
 const QUEUE: usize = 4096;
 
@@ -89,10 +93,11 @@ async fn answer(bus: &mut Option<Connection>, ask: &Ask) -> zbus::Result<Told> {
     };
     match ask {
         Ask::Look(name) => look(bus, name).await.map(|unit| Told::Unit(Box::new(unit))),
-        Ask::Start(name) => job(bus, "StartUnit", name).await.map(Told::Job),
-        Ask::Stop(name) => job(bus, "StopUnit", name).await.map(Told::Job),
+        Ask::Start(name) => job(bus, "StartUnit", &(name, MODE)).await.map(Told::Job),
+        Ask::Stop(name) => stop(bus, name).await.map(Told::Job),
         Ask::ResetFailed(name) => manager(bus, "ResetFailedUnit", &(name,)).await.map(|_| Told::Done),
         Ask::Reload => manager(bus, "Reload", &()).await.map(|_| Told::Done),
+        Ask::StartKeeper(keeper) => start_keeper(bus, keeper).await.map(Told::Job),
     }
 }
 
@@ -106,8 +111,29 @@ where
 }
 
 /// Has a job done, and waits for its end.
-async fn job(bus: &Connection, verb: &str, name: &str) -> zbus::Result<String> {
-    // Before the job is there, so that its end is not missed.
+async fn job<B>(bus: &Connection, verb: &str, body: &B) -> zbus::Result<String>
+where
+    B: serde::Serialize + zbus::zvariant::DynamicType,
+{
+    let ends = ends_of_jobs(bus).await?;
+    let job = manager(bus, verb, body).await?.body().deserialize()?;
+    end_of(&job, ends).await
+}
+
+/// Has a unit stopped, and waits until it is.
+async fn stop(bus: &Connection, name: &str) -> zbus::Result<String> {
+    let ends = ends_of_jobs(bus).await?;
+    let job = manager(bus, "StopUnit", &(name, MODE)).await?.body().deserialize()?;
+    if is_cluster_stopping(bus).await {
+        // The cluster's own stop waits for this one, and systemd would have this one come after it. What else is to be
+        // stopped with the unit has its jobs by now; the order of this job alone is lifted.
+        manager(bus, "StopUnit", &(name, "ignore-dependencies")).await?;
+    }
+    end_of(&job, ends).await
+}
+
+/// What tells of the end of each job: listened to before a job is there, so that its end is not missed.
+async fn ends_of_jobs(bus: &Connection) -> zbus::Result<MessageStream> {
     let (service, object, interface) = MANAGER;
     let rule = MatchRule::builder()
         .msg_type(zbus::message::Type::Signal)
@@ -116,19 +142,18 @@ async fn job(bus: &Connection, verb: &str, name: &str) -> zbus::Result<String> {
         .interface(interface)
         .member("JobRemoved")
         .build()?;
-    let mut ends = MessageStream::for_match_rule(rule, bus, std::num::NonZeroUsize::new(QUEUE)).await?;
+    let ends = MessageStream::for_match_rule(rule, bus, std::num::NonZeroUsize::new(QUEUE)).await?;
     manager(bus, "Subscribe", &()).await.map(drop).or_else(already)?;
-    let job: OwnedObjectPath = manager(bus, verb, &(name, "replace")).await?.body().deserialize()?;
-    if verb == "StopUnit" && is_cluster_stopping(bus).await {
-        // The cluster's own stop waits for this one, and systemd would have this one come after it. What else is to be
-        // stopped with the unit has its jobs by now; the order of this job alone is lifted.
-        manager(bus, verb, &(name, "ignore-dependencies")).await?;
-    }
+    Ok(ends)
+}
+
+/// Waits for the end of a job, and says how it ended.
+async fn end_of(job: &OwnedObjectPath, mut ends: MessageStream) -> zbus::Result<String> {
     while let Some(message) = poll_fn(|context| Pin::new(&mut ends).poll_next(context)).await {
         let message = message?;
         let body = message.body();
         let (_, ended, _, result): (u32, OwnedObjectPath, String, String) = body.deserialize()?;
-        if ended == job {
+        if ended == *job {
             return Ok(result);
         }
     }
@@ -146,6 +171,14 @@ async fn is_cluster_stopping(bus: &Connection) -> bool {
         }
     }
     false
+}
+
+/// Has a unit made that keeps a daemon. What its keeper gets are the descriptors that this process has for it.
+async fn start_keeper(bus: &Connection, keeper: &Keeper) -> zbus::Result<String> {
+    let (program, channel) = (io::stderr(), io::stdout());
+    let properties = keeper::properties(keeper, program.as_fd(), channel.as_fd());
+    let others: [(&str, Vec<keeper::Property<'_>>); 0] = [];
+    job(bus, "StartTransientUnit", &(&keeper.unit, MODE, properties, &others[..])).await
 }
 
 /// Who has subscribed is subscribed.

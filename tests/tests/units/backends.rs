@@ -9,6 +9,8 @@ use super::*;
 enum Backend {
     /// The host itself, under a keeper.
     Direct,
+    /// The host, under a keeper in a unit of its own.
+    Transient,
     /// systemd, as a unit.
     Unit,
 }
@@ -36,10 +38,11 @@ impl Daemon {
             self.node.greeter("greeter.service", self.port, switches, "TimeoutStopSec=600");
             return self.node.policy("greeter.service");
         }
+        let manager = if self.backend == Backend::Direct { "none" } else { "systemd" };
         let words: Vec<String> = switches.split_whitespace().map(|word| format!("{word:?}, ")).collect();
         self.node.policy_with(&format!(
             "program = \"/usr/libexec/ocf-wasm/examples/greeter\"\nlifetime = \"instance\"\nuser = \"nobody\"\nnetwork = \"host\"\n\
-             argv = [{}\"--port\", {{ param = \"port\", port = {{}} }}, \"--node\", \"box\"]\n{environment}",
+             manager = \"{manager}\"\nargv = [{}\"--port\", {{ param = \"port\", port = {{}} }}, \"--node\", \"box\"]\n{environment}",
             words.concat()
         ));
     }
@@ -93,7 +96,7 @@ fn dies(daemon: &Daemon) {
     let processes = daemon.processes();
     let main = daemon.main();
     node.kill(&[&main]);
-    if daemon.backend == Backend::Direct {
+    if daemon.backend != Backend::Unit {
         // Its child lives on. Where systemd is asked, that ends what is left.
         let _ = node.monitor(port).is(1).says("processes left: 1");
         let _ = node.probe(port).is(1);
@@ -135,7 +138,7 @@ fn each_behaves_as_the_others_do() {
     if !room() {
         return;
     }
-    for backend in [Backend::Direct, Backend::Unit] {
+    for backend in [Backend::Direct, Backend::Transient, Backend::Unit] {
         let daemon = Daemon::new(backend);
         for (name, case) in [("lives", lives as fn(&Daemon)), ("dies", dies), ("stays", stays), ("gives up", gives_up)]
         {

@@ -10,6 +10,7 @@ mod lost;
 mod shared;
 mod silent;
 mod stopping;
+mod transient;
 
 use std::fs;
 use std::io::Read as _;
@@ -86,8 +87,13 @@ impl Node {
     }
 
     fn act_within(&self, action: &str, port: u16, timeout_ms: &str, more: &[&str]) -> Ran {
+        self.act_as(&format!("greet-{port}"), action, port, timeout_ms, more)
+    }
+
+    /// An action of an instance of any name.
+    fn act_as(&self, instance: &str, action: &str, port: u16, timeout_ms: &str, more: &[&str]) -> Ran {
         let mut words = vec!["env".to_owned(), "OCF_ROOT=/usr/lib/ocf".into(), "OCF_RA_VERSION_MAJOR=1".into()];
-        words.push(format!("OCF_RESOURCE_INSTANCE=greet-{port}"));
+        words.push(format!("OCF_RESOURCE_INSTANCE={instance}"));
         words.push(format!("OCF_RESKEY_port={port}"));
         words.push(format!("OCF_RESKEY_CRM_meta_timeout={timeout_ms}"));
         words.extend(more.iter().map(|one| format!("OCF_RESKEY_{one}")));
@@ -123,7 +129,11 @@ impl Node {
     }
 
     fn why(&self, port: u16) -> serde_json::Value {
-        let ran = self.machine.run(&["ocf-wasm", "-o", "json", "why", &format!("greet-{port}")]);
+        self.why_of(&format!("greet-{port}"))
+    }
+
+    fn why_of(&self, instance: &str) -> serde_json::Value {
+        let ran = self.machine.run(&["ocf-wasm", "-o", "json", "why", instance]);
         ran.json()["instances"][0].clone()
     }
 

@@ -44,7 +44,7 @@ fn check_points_at_a_mistake() {
     let expected = format!(
         "error: unknown key `liftime`\n{margin}--> {}:{number}:1\n{margin} |\n{number} | {line}\n{margin} | ^^^^^^^\n\
          hint: did you mean `lifetime`?\n\
-         expected: program, unit, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals, \
+         expected: program, unit, interpreter, argv, lifetime, type, user, environment, stop, output, input, timeout, signals, manager, \
          groups, capabilities, view, network, limits, rate, require, namespaces\n",
         file.display()
     );

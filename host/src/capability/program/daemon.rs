@@ -1,6 +1,6 @@
 //! A program of the instance lifetime: a daemon that outlives the action, told apart from all others, ended for good.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::keeper::{self, FromKeeper, ToKeeper};
 use super::tree::{self, Span, Tree};
+use super::unit::manager::Manager;
+use super::unit::transient::{self, Failed, Place};
 use super::{Permit, group, wait_until};
-use crate::instance::Daemon;
-use crate::policy::{Grace, StopStep};
+use crate::instance::{Daemon, Directory};
+use crate::policy::{Grace, KeptBy, StopStep};
 use crate::seam::program::Phase;
 use crate::seam::{Answer, Channel, Error, ExitStatus};
+use crate::sys::clock;
 use crate::sys::process::ProcessId;
 
 /// How long killed processes may take to be gone, beyond which they are stuck in the kernel.
@@ -100,8 +103,18 @@ impl Daemon {
         Self {
             keeper: None,
             cgroup: tree::new_cgroup(instance, label, mark, Span::Instance),
-            since_boot_ns: crate::sys::clock::since_boot_ns(),
+            since_boot_ns: clock::since_boot_ns(),
         }
+    }
+
+    /// The unit of systemd that keeps it, if one does.
+    pub fn unit(&self) -> Option<&str> {
+        transient::unit_of(self.cgroup.as_deref()?)
+    }
+
+    /// The control group of that unit.
+    fn unit_group(&self) -> Option<PathBuf> {
+        self.unit().and(self.cgroup.as_deref()?.parent()).map(Path::to_owned)
     }
 
     fn tree(&self, report: Option<&Report>) -> Tree {
@@ -176,6 +189,14 @@ impl Daemon {
             gone = killed(Instant::now() + GONE / 4);
             keeper.signal(Signal::SIGKILL);
         }
+        // Of a start that was killed the unit may be there without a keeper that is known.
+        if let Some(unit) = self.unit_group().filter(|_| gone) {
+            let unit = Tree { cgroup: Some(unit), ..Tree::default() };
+            if !wait_until(Instant::now() + GONE / 4, || unit.members().is_empty()) {
+                unit.kill();
+                gone = wait_until(Instant::now() + GONE / 4, || unit.members().is_empty());
+            }
+        }
         if !gone {
             let left: Vec<String> = tree.members().iter().map(|id| id.pid.to_string()).collect();
             return Err(Error::Other(format!("program {label}: still there after SIGKILL: {}", left.join(", "))));
@@ -186,59 +207,134 @@ impl Daemon {
     }
 }
 
+/// What a start is for, and by what means.
+pub struct Occasion<'a> {
+    /// The instance's name.
+    pub instance: &'a str,
+    /// Its directory, which has a place for the keeper's report.
+    pub directory: &'a Directory,
+    /// Whom a unit is asked of.
+    pub manager: &'a Manager,
+    /// When the plugin's time is over.
+    pub deadline: Instant,
+}
+
+/// A daemon whose keeper is there and waits for its plan.
+struct Begun {
+    daemon: Daemon,
+    channel: Channel,
+    groups: Vec<PathBuf>,
+}
+
 impl Permit {
     /// Starts the program under a keeper and returns when it has been executed; if it forks, when it has ended and left
-    /// the daemon behind. `mark` is the instance's, by which its keepers are found. `recorded` is called with the daemon
-    /// each time that more is known of it, before the next step.
+    /// the daemon behind. `recorded` is called with the daemon each time that more is known of it, before the next step,
+    /// `warn` with a sentence where it is kept by less than a unit, although one could be had.
     ///
     /// # Errors
-    /// `unavailable` if it cannot be executed; `other` if it forks and ended with something else than 0, if no keeper
-    /// can be made or the record cannot be written; `timed-out`.
+    /// `unavailable` if it cannot be executed, or not within its limits, or no unit can be had that the policy demands;
+    /// `other` if it forks and ended with something else than 0, if no keeper can be made or the record cannot be
+    /// written; `timed-out`.
     pub fn start(
         self,
-        instance: &str,
-        mark: u32,
-        report: &Path,
-        mut daemon: Daemon,
-        deadline: Instant,
+        occasion: &Occasion<'_>,
         mut recorded: impl FnMut(&Daemon) -> Answer<()>,
+        warn: impl FnMut(String),
     ) -> Answer<()> {
         let label = self.label.clone();
-        let other =
-            |what: &str, error: &dyn std::fmt::Display| Error::Other(format!("program {label}: {what}: {error}"));
-        let _ = std::fs::remove_file(report);
+        let report = occasion.directory.report_path(&label);
+        let _ = std::fs::remove_file(&report);
+        let Begun { daemon, channel: mut ours, groups } = self.begin(occasion, &mut recorded, warn)?;
         recorded(&daemon)?;
-        let groups = group::make(daemon.cgroup.as_deref(), &self.confinement.fixed.limits, &self.asked)
-            .map_err(|told| Error::Unavailable(format!("program {label}: {told}")))?;
-        let (mut ours, theirs) = Channel::pair().map_err(|e| other("keeper", &e))?;
-        let pid = keeper::spawn(theirs, &self.file, [instance, &label, &format!("{mark:08x}")])
-            .map_err(|e| other("keeper", &e))?;
         let plan = ToKeeper::Plan {
             label: label.clone(),
-            instance: instance.to_owned(),
-            report: report.to_owned(),
+            instance: occasion.instance.to_owned(),
+            report,
             argv: self.argv,
             environment: self.environment,
             user: self.user,
             groups,
             confinement: self.confinement,
-            cgroup: daemon.cgroup.clone(),
+            cgroup: daemon.cgroup,
             forks: self.forks,
         };
-        daemon.keeper = ProcessId::now(pid.as_raw());
-        recorded(&daemon)?;
         // From here on the keeper may act: all that it makes can be found through what is recorded.
-        ours.send(&plan).map_err(|_| other("keeper", &"ended at once"))?;
-        match ours.receive(Some(deadline)) {
+        ours.send(&plan).map_err(|_| other(&label, "keeper", &"ended at once"))?;
+        match ours.receive(Some(occasion.deadline)) {
             Ok(FromKeeper::Started) => Ok(()),
             Ok(FromKeeper::NotExecuted(why)) => {
                 Err(Error::Unavailable(format!("program {label}: cannot be executed: {why}")))
             }
             Ok(FromKeeper::Failed(how)) => Err(Error::Other(format!("program {label}: {how}"))),
             Err(crate::seam::Lost::TimedOut) => Err(Error::TimedOut),
-            Err(_) => Err(other("keeper", &"ended without a word")),
+            Err(_) => Err(other(&label, "keeper", &"ended without a word")),
         }
     }
+
+    /// Makes the keeper: in a unit where the policy wants that and one can be had, else as a process of ours. One without
+    /// a plan ends when its channel does, so that nothing is left of a way that was given up.
+    fn begin(
+        &self,
+        occasion: &Occasion<'_>,
+        recorded: &mut impl FnMut(&Daemon) -> Answer<()>,
+        mut warn: impl FnMut(String),
+    ) -> Answer<Begun> {
+        let (label, mark) = (self.label.as_str(), occasion.directory.mark());
+        let unavailable = |told: &dyn std::fmt::Display| Error::Unavailable(format!("program {label}: {told}"));
+        if self.manager != KeptBy::Nobody {
+            let is_demanded = self.manager == KeptBy::Systemd;
+            match Place::of(occasion.directory, label) {
+                Ok(place) => match self.begin_in(&place, occasion, recorded)? {
+                    Ok(begun) => return Ok(begun),
+                    Err(Failed::TimedOut) => return Err(Error::TimedOut),
+                    Err(Failed::Limit(why)) if is_demanded => return Err(unavailable(&why)),
+                    Err(Failed::Why(why)) if is_demanded => return Err(other(label, "manager = \"systemd\"", &why)),
+                    Err(Failed::Limit(why) | Failed::Why(why)) => {
+                        warn(format!("program {label}: started without a unit of its own: {why}"));
+                    }
+                },
+                Err(why) if is_demanded => return Err(unavailable(&why)),
+                // What this node is says `ocf-wasm check`.
+                Err(_) => {}
+            }
+        }
+        let mut daemon = Daemon::new(occasion.instance, label, mark);
+        recorded(&daemon)?;
+        let groups = group::make(daemon.cgroup.as_deref(), &self.confinement.fixed.limits, &self.asked)
+            .map_err(|told| unavailable(&told))?;
+        let (channel, theirs) = Channel::pair().map_err(|e| other(label, "keeper", &e))?;
+        let pid = keeper::spawn(theirs, &self.file, [occasion.instance, label, &format!("{mark:08x}")])
+            .map_err(|e| other(label, "keeper", &e))?;
+        daemon.keeper = ProcessId::now(pid.as_raw());
+        Ok(Begun { daemon, channel, groups })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_in(
+        &self,
+        place: &Place,
+        occasion: &Occasion<'_>,
+        recorded: &mut impl FnMut(&Daemon) -> Answer<()>,
+    ) -> Answer<Result<Begun, Failed>> {
+        let tree = place.tree();
+        let mut daemon = Daemon { keeper: None, cgroup: Some(tree.clone()), since_boot_ns: clock::since_boot_ns() };
+        recorded(&daemon)?;
+        let (channel, theirs) = Channel::pair().map_err(|e| other(&self.label, "keeper", &e))?;
+        let names = (self.label.as_str(), occasion.directory.mark());
+        let limits = &self.confinement.fixed.limits;
+        let keeper = match place.start(names, limits, (theirs, &self.file), occasion.manager, occasion.deadline) {
+            Ok(keeper) => keeper,
+            Err(failed) => return Ok(Err(failed)),
+        };
+        daemon.keeper = Some(keeper);
+        let groups = group::make_in_unit(&tree, limits, &self.asked).map_err(Failed::Limit);
+        Ok(groups.map(|groups| Begun { daemon, channel, groups }))
+    }
+}
+
+fn other(label: &str, what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Other(format!("program {label}: {what}: {error}"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use super::unit::transient;
 use crate::sandbox::confinement::Limits;
 
 /// Hierarchies of cgroup v1 that limit, and the file of their limit.
@@ -44,6 +45,33 @@ pub(super) fn make(tracking: Option<&Path>, limits: &Limits, asked: &Limits) -> 
         }
     }
     Ok(lists)
+}
+
+/// Makes the group of a tree in that of a unit, which has the limits, its keeper included. Returns as [`make`] does.
+///
+/// # Errors
+/// A sentence: it cannot be made, or a limit that was `asked` for does not hold.
+pub(super) fn make_in_unit(tree: &Path, limits: &Limits, asked: &Limits) -> Result<Vec<PathBuf>, String> {
+    for (what, most, asked) in
+        [("memory", limits.memory, asked.memory), ("tasks", limits.tasks.map(|most| most + 1), asked.tasks)]
+    {
+        if asked.is_some() && most.is_some_and(|most| !tree.parent().is_some_and(|unit| is_limited(unit, what, most))) {
+            return Err(format!("limits.{what} needs a control group that limits it, and systemd made none here"));
+        }
+    }
+    make(Some(tree), &Limits::default(), asked)
+}
+
+/// Whether a unit may have no more than this, in whatever hierarchy.
+fn is_limited(unit: &Path, what: &str, most: u64) -> bool {
+    let holds = |group: &Path, file: &str| {
+        let found = fs::read_to_string(group.join(file)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        found.is_some_and(|found| found <= most)
+    };
+    // From the slice's slice on the path is the same in all hierarchies.
+    let inner: PathBuf = unit.iter().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+    V2.iter().any(|row| row.0 == what && holds(unit, &format!("{}.max", row.1)))
+        || V1.iter().any(|row| row.0 == what && holds(&Path::new(row.1).join(&inner), row.2))
 }
 
 /// Opens the lists of members, for a child that will write itself into them.
@@ -96,6 +124,10 @@ fn offer(ours: &Path, controller: &str) -> bool {
 
 /// Puts this process, a keeper, out of whatever group the cluster's daemon lives in.
 pub(super) fn enter_as_keeper(tracking: &Path) {
+    if transient::unit_of(tracking).is_some() {
+        // Where systemd put it.
+        return;
+    }
     if let Some(ours) = tracking.parent() {
         let keepers = ours.join(KEEPERS);
         let _ = fs::create_dir(&keepers);
@@ -105,6 +137,10 @@ pub(super) fn enter_as_keeper(tracking: &Path) {
 
 /// Removes the groups that limited a tree that is gone.
 pub(super) fn remove(tracking: &Path) {
+    if transient::unit_of(tracking).is_some() {
+        // The unit had them, and they are gone with it.
+        return;
+    }
     let Some(name) = tracking.file_name() else { return };
     for (_, root, _) in V1 {
         let _ = fs::remove_dir(Path::new(root).join(OURS).join(name));

@@ -13,7 +13,7 @@ pub mod tree;
 pub mod unit;
 mod watcher;
 
-pub use daemon::{Condition, Ended, Report};
+pub use daemon::{Condition, Ended, Occasion, Report};
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::policy::template::{Template, Unfit, Values, fill_all};
-use crate::policy::{Lifetime, Program, refused_for_reading, refused_for_writing};
+use crate::policy::{KeptBy, Lifetime, Program, refused_for_reading, refused_for_writing};
 use crate::sandbox::confinement::{Confinement, Limits};
 use crate::sandbox::layers;
 use crate::seam::{Answer, Error, Slot};
@@ -61,6 +61,7 @@ pub struct Permit {
     input: bool,
     timeout: Option<Duration>,
     rate: Option<u32>,
+    manager: KeptBy,
     confinement: Confinement,
     /// The limits that the policy asks for, without ours.
     asked: Limits,
@@ -118,6 +119,9 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
     if let Some(told) = layers::lacking(&program.grant.fixed.require, tree::cgroup_root().as_deref()) {
         return Err(Error::Unavailable(format!("program {label}: {told}")));
     }
+    if let Some(told) = unmanaged(program, label) {
+        return Err(Error::Unavailable(told));
+    }
     let mut confinement = confinement(program, label, values)?;
     confinement.read.extend(seen);
     Ok(Permit {
@@ -130,6 +134,7 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
         input: program.input,
         timeout: program.timeout_ms.map(Duration::from_millis),
         rate: program.grant.rate,
+        manager: program.manager,
         confinement,
         asked: program.grant.fixed.limits,
     })
@@ -190,7 +195,13 @@ pub fn lacking(program: &Program, label: &str) -> Vec<String> {
     let user = program.user.as_literal().and_then(|name| look_up(program, label, name).err());
     let layers = layers::lacking(&program.grant.fixed.require, tree::cgroup_root().as_deref());
     let layers = layers.map(|told| format!("program {label}: {told}"));
-    file.into_iter().chain(user).chain(layers).collect()
+    file.into_iter().chain(user).chain(layers).chain(unmanaged(program, label)).collect()
+}
+
+/// Why a unit that the policy demands cannot be had.
+fn unmanaged(program: &Program, label: &str) -> Option<String> {
+    let told = (program.manager == KeptBy::Systemd).then(unit::transient::lacking).flatten()?;
+    Some(format!("program {label}: manager = \"systemd\": {told}"))
 }
 
 /// What is executed, the first of its arguments (the program, or its interpreter with the path of the script, which

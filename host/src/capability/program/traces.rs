@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::tree::{self, Span, Tree};
+use super::unit::transient;
 use super::{Report, keeper};
 use crate::instance::Directory;
 use crate::sys::process::ProcessId;
@@ -31,6 +32,7 @@ impl Traces {
             tree::cgroup_root().map(|root| tree::cgroups_of(&root, instance, mark, &[Span::Instance, Span::Action]));
         let environments = directory.environments();
         let units = environments.iter().filter_map(|path| super::unit::trace(path));
+        let units = units.chain(transient::groups_of(directory));
         trees.extend(
             groups.into_iter().flatten().chain(units).map(|group| Tree { cgroup: Some(group), ..Tree::default() }),
         );
@@ -78,10 +80,12 @@ pub fn sweep(directory: &Directory, instance: &str) {
 /// processes only where no group can be made.
 pub fn lives(directory: &Directory, instance: &str) -> bool {
     let mark = directory.mark();
+    let has_members = |group: PathBuf| !Tree { cgroup: Some(group), ..Tree::default() }.members().is_empty();
+    if transient::groups_of(directory).iter().any(|unit| has_members(transient::tree_in(unit))) {
+        return true;
+    }
     match tree::cgroup_root() {
-        Some(root) => tree::cgroups_of(&root, instance, mark, &[Span::Instance])
-            .into_iter()
-            .any(|group| !Tree { cgroup: Some(group), ..Tree::default() }.members().is_empty()),
+        Some(root) => tree::cgroups_of(&root, instance, mark, &[Span::Instance]).into_iter().any(has_members),
         None => keepers(instance, mark).next().is_some(),
     }
 }

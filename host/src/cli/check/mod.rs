@@ -260,5 +260,12 @@ fn node() -> Vec<(&'static str, String)> {
     let found = layers::layers(groups.as_deref());
     let mut all = vec![("user", user), ("plugins", layers::of_plugins())];
     all.extend(found.into_iter().map(|found| (found.layer.word(), found.text)));
+    all.push((
+        "daemons",
+        match unit::transient::offered(&unit::manager::Manager::default()) {
+            Ok(()) => format!("kept by units of systemd, in {}", ocf_wasm_units::SLICE),
+            Err(why) => format!("kept by the agent's own processes: {why}"),
+        },
+    ));
     all
 }

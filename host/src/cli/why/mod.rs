@@ -70,6 +70,9 @@ fn show(story: &Story, verdict: &Verdict) {
         let pids: Vec<String> = daemon.condition.members.iter().map(|m| m.pid.to_string()).collect();
         let pids = if pids.is_empty() { "none".to_owned() } else { pids.join(" ") };
         println!("program {}: {}, processes: {pids}", daemon.label, word(daemon.condition.phase));
+        if let Some(unit) = &daemon.unit {
+            println!("  unit {unit}");
+        }
         if let Some(ended) = daemon.condition.ended {
             println!("  its main process {ended}");
         }
@@ -107,7 +110,7 @@ fn document(story: &Story) -> Value {
     let action = |a: &instance::Action| json!({ "at": a.at, "action": a.action, "exit": a.exit, "took_ms": a.took_ms, "reason": a.reason });
     let daemons = story.daemons.iter().map(|daemon| {
         json!({
-            "label": daemon.label, "phase": word(daemon.condition.phase),
+            "label": daemon.label, "unit": daemon.unit, "phase": word(daemon.condition.phase),
             "processes": daemon.condition.members.iter().map(|m| m.pid).collect::<Vec<_>>(),
             "ended": daemon.condition.ended.map(|e| e.to_string()), "output": daemon.report.output,
             "told": daemon.condition.told,

@@ -34,6 +34,8 @@ pub(super) struct Story {
 /// A daemon as it is now.
 pub(super) struct Daemon {
     pub(super) label: String,
+    /// The unit that it is, or that keeps it.
+    pub(super) unit: Option<String>,
     pub(super) condition: Condition,
     pub(super) report: Report,
 }
@@ -91,13 +93,14 @@ impl Story {
         let daemons = record.iter().flat_map(|record| &record.daemons).map(|(label, daemon)| {
             let path = directory.report_path(label);
             let (condition, report) = (daemon.condition(&path), Report::read(&path).unwrap_or_default());
-            Daemon { label: label.clone(), condition, report }
+            Daemon { label: label.clone(), unit: daemon.unit().map(str::to_owned), condition, report }
         });
         let manager = unit::manager::Manager::default();
         let units = record.iter().flat_map(|record| record.units.iter()).filter_map(|(label, started)| {
             let condition =
                 unit::condition(label, &started.name, Some(started), &manager, Instant::now() + PATIENCE).ok()?;
-            Some(Daemon { label: label.clone(), condition, report: Report::default() })
+            let unit = Some(started.name.clone());
+            Some(Daemon { label: label.clone(), unit, condition, report: Report::default() })
         });
         let daemons = daemons.chain(units).collect();
         let actions = History::of(directory).last();

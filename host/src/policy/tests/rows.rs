@@ -40,6 +40,7 @@ pub(super) const ROWS: [Row; 101] = [
     ("[program.LABEL]", "interpreter", "[\"/bin/sh\"]", "a", &["[]", "[\"sh\"]", "[7]", "[\"/bin/sh\", 7]"]),
     ("[program.LABEL]", "lifetime", "\"action\"", "s", &["\"instace\""]),
     ("[program.LABEL]", "type", "\"simple\"", "s", &["\"frking\"", "\"oneshot\""]),
+    ("[program.LABEL]", "manager", "\"auto\"", "s", &["\"sytemd\"", "\"runit\""]),
     ("[program.LABEL]", "user", "\"nobody\"", "st", &["\"\"", "\"a\\u0000b\""]),
     (
         "[program.LABEL]",

@@ -22,8 +22,11 @@ fn base(table: &str, key: &str) -> Pairs {
         "" => vec![("format", "1")],
         "[program.LABEL]" if key == "unit" => vec![],
         "[program.LABEL]" => {
-            let lifetime =
-                if matches!(key, "stop" | "type" | "output" | "signals") { "\"instance\"" } else { "\"action\"" };
+            let lifetime = if matches!(key, "stop" | "type" | "output" | "signals" | "manager") {
+                "\"instance\""
+            } else {
+                "\"action\""
+            };
             vec![("program", "\"/bin/true\""), ("lifetime", lifetime), ("user", "\"nobody\"")]
         }
         "[endpoint.LABEL]" => match key {

@@ -65,21 +65,14 @@ impl Manager {
         let mut place = self.0.borrow_mut();
         let asked = match &mut *place {
             Some(asked) => asked,
-            None => place.insert(start().map_err(|error| Silent::Gone(format!("{PROGRAM}: {error}")))?),
+            None => place.insert(start(Stdio::null(), Stdio::null()).map_err(not_made)?),
         };
-        let answer = asked.channel.send(ask).and_then(|()| asked.channel.receive(Some(deadline)));
-        match answer {
-            Ok(Told::Silent(why)) => Err(Silent::Gone(why)),
-            Ok(told) => Ok(told),
+        let answer = asked.answer(ask, deadline);
+        if matches!(answer, Err(Lost::TimedOut | Lost::Closed | Lost::Garbled)) {
             // What comes later would be taken for the answer to another question.
-            Err(lost) => {
-                *place = None;
-                Err(match lost {
-                    Lost::TimedOut => Silent::TimedOut,
-                    Lost::Closed | Lost::Garbled => Silent::Gone(format!("{PROGRAM} ended")),
-                })
-            }
+            *place = None;
         }
+        told(answer)
     }
 
     /// Asks what is known of a unit.
@@ -95,13 +88,46 @@ impl Manager {
     }
 }
 
+/// Asks by a process of its own, which holds two descriptors as its standard output and error to pass them on, and ends
+/// with the answer: from then on only those have them who got them.
+///
+/// # Errors
+/// See [`Silent`].
 #[cold]
 #[inline(never)]
-fn start() -> std::io::Result<Asked> {
+pub(super) fn pass(ask: &Ask, output: &OwnedFd, error: &OwnedFd, deadline: Instant) -> Result<Told, Silent> {
+    let copy = |of: &OwnedFd| of.try_clone().map(Stdio::from);
+    let asked = copy(output).and_then(|output| start(output, copy(error)?));
+    told(asked.map_err(not_made)?.answer(ask, deadline))
+}
+
+fn not_made(error: std::io::Error) -> Silent {
+    Silent::Gone(format!("{PROGRAM}: {error}"))
+}
+
+fn told(answer: Result<Told, Lost>) -> Result<Told, Silent> {
+    match answer {
+        Ok(Told::Silent(why)) => Err(Silent::Gone(why)),
+        Ok(told) => Ok(told),
+        Err(Lost::TimedOut) => Err(Silent::TimedOut),
+        Err(Lost::Closed | Lost::Garbled) => Err(Silent::Gone(format!("{PROGRAM} ended"))),
+    }
+}
+
+impl Asked {
+    fn answer(&mut self, ask: &Ask, deadline: Instant) -> Result<Told, Lost> {
+        self.channel.send(ask)?;
+        self.channel.receive(Some(deadline))
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn start(output: Stdio, error: Stdio) -> std::io::Result<Asked> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     let mut command = Command::new(PROGRAM);
     command.arg(std::process::id().to_string());
-    command.env_clear().current_dir("/").stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env_clear().current_dir("/").stdin(OwnedFd::from(theirs)).stdout(output).stderr(error);
     Ok(Asked { child: command.spawn()?, channel: Channel::from_fd(OwnedFd::from(ours)) })
 }
 

@@ -6,6 +6,7 @@
 
 mod files;
 pub mod manager;
+pub mod transient;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
