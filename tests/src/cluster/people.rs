@@ -34,9 +34,16 @@ pub(crate) fn up(state: &Path, nodes: &str, init: Init) -> anyhow::Result<()> {
     };
     let cluster = Cluster::up(Setup { nodes, ..Setup::of(init) })?;
     cluster.install(&installed.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let installed = match init {
-        Init::Harness => format!("installed on each: {}", installed.join(" ")),
-        Init::Systemd => format!("nothing of ours is installed; the tree to do it from is {CHECKOUT}/target/dist"),
+    let (installed, next) = match init {
+        Init::Harness => (
+            format!("installed on each: {}", installed.join(" ")),
+            "To have something to break, on a node:\n\n  pcs resource create web ocf:ocf-wasm:sample-tcp-server op monitor \
+             interval=2s",
+        ),
+        Init::Systemd => (
+            format!("nothing of ours is installed; the tree to do it from is {CHECKOUT}/target/dist"),
+            "docs/failover.md goes on from here.",
+        ),
     };
     fs::write(state, cluster.pid().to_string()).with_context(|| state.display().to_string())?;
     println!(
@@ -44,8 +51,7 @@ pub(crate) fn up(state: &Path, nodes: &str, init: Init) -> anyhow::Result<()> {
          node1               a shell on a node; `crm_mon`, `pcs` and `crm` work there\n  cargo xtask cluster enter node1 \
          crm_mon -1    one command there\n  cargo xtask cluster enter client              a shell in the network beside them\n  cargo xtask cluster power-off node1           and power-on, power-cycle, \
          freeze, thaw, cut, mend, isolate,\n                                                rejoin, load, unload\n  cargo \
-         xtask cluster down                      or Ctrl-C here\n\nTo have something to break, on a node:\n\n  pcs \
-         resource create web ocf:ocf-wasm:sample-tcp-server op monitor interval=2s\n",
+         xtask cluster down                      or Ctrl-C here\n\n{next}\n",
         cluster.ready_after().as_secs_f64()
     );
     let mut seen = 0;
