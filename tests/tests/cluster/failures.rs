@@ -95,6 +95,11 @@ pub(crate) fn since(node: &Node, id: &str, known: usize) -> Vec<String> {
 fn while_it_runs(cluster: &Cluster, row: &'static Row) -> Told {
     let name = settled(cluster, "web", GREETER, "the server runs");
     let node = cluster.named(&name);
+    // Between a stop and a start the cluster may choose anew, if a failure is counted just then.
+    let prefers = matches!(row.then, Then::Again | Then::Elsewhere).then(|| location("web", &name, "1000"));
+    if let Some(prefers) = &prefers {
+        cluster.add(&[], std::slice::from_ref(prefers));
+    }
     // What fails while a cleanup is still on its way is cleaned up as well.
     monitored_again(cluster, node, AGENT, "web", 2);
     let pid = only_process(node, GREETER);
@@ -137,6 +142,9 @@ fn while_it_runs(cluster: &Cluster, row: &'static Row) -> Told {
         Then::Nowhere => unreachable!("{}", row.what),
     }
     let why = if row.then == Then::Fenced { String::new() } else { why(node, "web") };
+    if let Some(prefers) = &prefers {
+        cluster.must(&["cibadmin", "--delete", "--xml-text", prefers]);
+    }
     mend(cluster);
     Told { row, results, well_after, why }
 }
