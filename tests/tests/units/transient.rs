@@ -217,6 +217,75 @@ fn without_a_bus_it_is_started_all_the_same_and_stopped() {
 }
 
 #[test]
+fn what_systemd_refuses_is_started_without_it() {
+    if !room() {
+        return;
+    }
+    let node = node("refuses", "");
+    let port = 5709;
+    let masked = format!("/etc/systemd/system/{}", unit_of(port));
+    let mask = || node.machine.must(&["ln", "-s", "/dev/null", &masked]);
+    let unmask = || node.machine.must(&["rm", &masked]);
+    // The keeper is executed as somebody who is not there.
+    let spoil = || node.machine.write(DROP_IN, "[Service]\nUser=nobody-of-a-test\n").unwrap();
+    let mend = || fs::remove_file(node.machine.inside(DROP_IN)).unwrap();
+    for (is_masked, why) in [(true, "systemd refuses it: "), (false, "the start of its unit failed: journalctl -u ")] {
+        if is_masked {
+            drop(mask());
+        } else {
+            spoil();
+        }
+        node.machine.must(&["systemctl", "daemon-reload"]);
+        bind(&node, "");
+        let ran = node.act("start", port, &[]).is(0);
+        assert!(ran.stderr.contains(&format!("started without a unit of its own: {why}")), "{ran:#?}");
+        let _ = node.monitor(port).is(0);
+        let _ = node.act("stop", port, &[]).is(0);
+        bind(&node, "manager = \"systemd\"");
+        let _ = node.act("start", port, &[]).is(1).says(why);
+        let _ = node.act("stop", port, &[]).is(0);
+        if is_masked {
+            drop(unmask());
+        } else {
+            mend();
+        }
+        node.machine.must(&["systemctl", "daemon-reload"]);
+        node.has_nothing_left(why);
+        let _ = node.act("start", port, &[]).is(0);
+        assert_eq!(node.units(), [unit_of(port)]);
+        let _ = node.act("stop", port, &[]).is(0);
+    }
+}
+
+#[test]
+fn a_bus_that_hangs_holds_neither_start_nor_stop() {
+    if !room() {
+        return;
+    }
+    let node = node("hanging", "");
+    let port = 5708;
+    let limit = Duration::from_millis(5990);
+    let act = |action: &str| node.act_within(action, port, "6000", &[]).within(limit);
+    let bus = |signal: &str| node.machine.must(&["pkill", signal, "-x", "dbus-daemon"]);
+    bus("-STOP");
+    let ran = act("start").is(0);
+    assert!(ran.stderr.contains("started without a unit of its own: the service manager does not answer"), "{ran:#?}");
+    let _ = node.monitor(port).is(0);
+    let _ = act("stop").is(0);
+    bind(&node, "manager = \"systemd\"");
+    let _ = act("start").is(1).says("the service manager does not answer in time");
+    let _ = act("stop").is(0);
+    node.has_nothing_left("a bus that hangs");
+    bus("-CONT");
+    let _ = act("start").is(0);
+    bus("-STOP");
+    let _ = node.monitor(port).is(0);
+    let _ = act("stop").is(0);
+    node.has_nothing_left("a unit whose bus hangs");
+    bus("-CONT");
+}
+
+#[test]
 fn an_agent_in_other_namespaces_or_a_private_root_asks_for_no_unit() {
     if !room() {
         return;

@@ -114,17 +114,16 @@ impl Place {
                     let _ = manager.ask(&Ask::ResetFailed(self.name.clone()), deadline);
                     std::thread::sleep(super::LOOK_EVERY);
                 }
-                Ok(Told::Refused(_, why)) => return Err(Failed::Why(format!("unit {}: {why}", self.name))),
+                Ok(Told::Refused(_, why)) => return Err(Failed::Why(format!("systemd refuses it: {why}"))),
                 Ok(_) => return Err(Failed::Why("systemd answers another question".to_owned())),
                 Err(Silent::TimedOut) => return Err(Failed::TimedOut),
                 Err(gone) => return Err(silent(gone)),
             }
         };
         if ended != "done" {
-            let told = format!("unit {}: its job ended as {ended}: journalctl -u '{}' tells why", self.name, self.name);
-            return Err(Failed::Why(told));
+            return Err(Failed::Why(format!("the start of its unit {ended}: journalctl -u '{}' tells why", self.name)));
         }
-        self.keeper().ok_or_else(|| Failed::Why(format!("unit {}: its keeper is not to be seen", self.name)))
+        self.keeper().ok_or_else(|| Failed::Why(format!("no keeper of ours is in its unit {}", self.name)))
     }
 
     /// The only process in the unit, if it is this very binary.
