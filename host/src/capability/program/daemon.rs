@@ -235,6 +235,8 @@ impl Permit {
     /// `unavailable` if it cannot be executed, or not within its limits, or no unit can be had that the policy demands;
     /// `other` if it forks and ended with something else than 0, if no keeper can be made or the record cannot be
     /// written; `timed-out`.
+    #[cold]
+    #[inline(never)]
     pub fn start(
         self,
         occasion: &Occasion<'_>,
@@ -273,6 +275,8 @@ impl Permit {
 
     /// Makes the keeper: in a unit where the policy wants that and one can be had, else as a process of ours. One without
     /// a plan ends when its channel does, so that nothing is left of a way that was given up.
+    #[cold]
+    #[inline(never)]
     fn begin(
         &self,
         occasion: &Occasion<'_>,
