@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -88,7 +88,12 @@ fn replace_by(new: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
         .mode(mode)
         .custom_flags(libc::O_NOFOLLOW)
         .open(new)?;
-    let done = file.write_all(bytes).and_then(|()| std::fs::rename(new, path));
+    // Who else may read it is not for the umask to say, under which that cannot be given.
+    let permitted = match mode & 0o077 {
+        0 => Ok(()),
+        _ => file.set_permissions(std::fs::Permissions::from_mode(mode)),
+    };
+    let done = permitted.and_then(|()| file.write_all(bytes)).and_then(|()| std::fs::rename(new, path));
     if done.is_err() {
         let _ = std::fs::remove_file(new);
     }

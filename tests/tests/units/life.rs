@@ -36,6 +36,8 @@ fn a_unit_lives_from_start_to_stop_with_its_environment() {
         assert!(drop_in.contains(line), "{drop_in}");
     }
     assert!(!drop_in.contains("Gott"));
+    let by_everybody = node.machine.run(&["setpriv", "--reuid=nobody", "--clear-groups", "cat", DROP_IN]);
+    assert_eq!(by_everybody.stdout, drop_in, "{by_everybody:?}");
     let environment = node.directory(port).join("greeter.environment");
     assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(node.machine.show("greeter", "Restart"), "no");

@@ -4,6 +4,7 @@
 //! What must never enter here: a value in the drop-in, which everybody can read.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::sealed;
@@ -45,8 +46,12 @@ pub(super) fn write(unit: &str, environment: &Path, variables: &[(String, String
     if std::fs::read(&path).is_ok_and(|found| found == wanted.as_bytes()) {
         return Ok(false);
     }
-    if let Some(above) = path.parent() {
+    if let Some(above) = path.parent()
+        && !above.is_dir()
+    {
         std::fs::create_dir_all(above)?;
+        // `systemctl cat` shows it to everybody.
+        std::fs::set_permissions(above, std::fs::Permissions::from_mode(0o755))?;
     }
     sealed::replace(&path, wanted.as_bytes(), 0o644)?;
     Ok(true)
