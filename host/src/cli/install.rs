@@ -1,6 +1,6 @@
 //! `install`: a component becomes an agent of this node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,7 +11,7 @@ use crate::capability::program::tree;
 use crate::ocf::description::{Description, Profile};
 use crate::policy::{self, Policy, Refused, lint};
 use crate::sandbox::layers;
-use crate::store::{self, Generation, install};
+use crate::store::{self, Generation, install, place};
 
 /// The profile of the metadata, as people write it.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Leave running instances on the version that they run with; the next start takes the new one
     #[arg(long)]
     next_start: bool,
+    /// Take the place of an agent's file that is not ours, in one step, and keep a copy of it
+    #[arg(long)]
+    replace: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -63,7 +66,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     make_user()?;
     let examined = install::examine(&arguments.component)?;
     let agent = examined.description.name.clone();
-    install::check_place(&agent)?;
+    if !arguments.replace {
+        place::check(&agent)?;
+    }
     let before = store::current(&agent).and_then(|number| Some((number, store::generation(&agent, number).ok()?)));
     let asked = ungranted(&examined.requests, &agent);
     if let Some((_, old)) = &before {
@@ -97,17 +102,21 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     }
     if arguments.dry_run {
         println!("would install {agent} {} ({})", examined.description.version, examined.digest.short());
+        if place::is_others(&agent) {
+            println!("  would take the place of {}", place::path(&agent).display());
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    let was_in_place = install::is_in_place(&agent);
+    let was_in_place = place::is_right(&agent);
     let number = install::add(&examined, profile)?;
     let generation = store::generation(&agent, number).map_err(|e| anyhow::anyhow!("{e:?}"))?;
     let tried = if arguments.next_start { Ok(Vec::new()) } else { repin::try_all(&agent, number, &generation) };
     let trials = tried.inspect_err(|_| install::take_back(&agent, number))?;
-    install::switch(&agent, number)?;
+    let kept =
+        install::switch(&agent, number, arguments.replace).inspect_err(|_| install::take_back(&agent, number))?;
     let repinned = repin::keep_all(trials)?;
     let already = before.filter(|(old, _)| *old == number).map(|_| was_in_place);
-    report(&agent, (number, &generation), already, &asked, &repinned, format)
+    report(&agent, (number, &generation), already, &asked, &repinned, kept.as_deref(), format)
 }
 
 /// Says what was done. `already`: it was installed before, and whether it was where Pacemaker looks.
@@ -117,12 +126,14 @@ fn report(
     already: Option<bool>,
     asked: &[String],
     repinned: &[String],
+    kept: Option<&Path>,
     format: Format,
 ) -> Result<ExitCode> {
     if format == Format::Json {
         super::json(&serde_json::json!({
             "agent": agent.to_string(), "version": generation.description.version, "generation": number,
             "digest": generation.component.to_string(), "not_granted": asked, "repinned": repinned,
+            "replaced": kept,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -141,6 +152,9 @@ fn report(
             return Ok(ExitCode::SUCCESS);
         }
         Some(true) => println!("{agent} {version} is installed already (generation {number}, {place})"),
+    }
+    if let Some(kept) = kept {
+        println!("  what was in its place is kept as {}", kept.display());
     }
     for instance in repinned {
         println!("  {instance}: monitored by both versions, now runs with this one");

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::Format;
 use crate::instance::{self, Found};
 use crate::ocf::description::AgentName;
-use crate::store::install;
+use crate::store::{install, place};
 
 #[derive(clap::Args)]
 #[command(
@@ -44,12 +44,18 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         );
     }
     install::remove(agent, !active.is_empty())?;
+    let replaced = place::kept(agent);
     if format == Format::Json {
-        super::json(&serde_json::json!({ "agent": agent.to_string(), "stays_to_stop": active }))?;
-    } else if active.is_empty() {
+        super::json(&serde_json::json!({ "agent": agent.to_string(), "stays_to_stop": active, "replaced": replaced }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if active.is_empty() {
         println!("removed {agent}; its policy and its generations stay");
     } else {
         println!("removed {agent}; its file stays to stop {}, then remove it again", active.join(", "));
+    }
+    for kept in &replaced {
+        println!("  it took the place of a file that is kept as {}", kept.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let generation = store::generation(&agent, number)
         .map_err(|_| anyhow::anyhow!("{agent} has no generation {number}; there are {known:?}"))?;
     let trials = if arguments.next_start { Vec::new() } else { repin::try_all(&agent, number, &generation)? };
-    install::switch(&agent, number)?;
+    install::switch(&agent, number, false)?;
     let repinned = repin::keep_all(trials)?;
     let version = &generation.description.version;
     if format == Format::Json {

@@ -212,7 +212,7 @@ pub(super) fn install_here(examined: &install::Examined) -> Result<AgentName> {
     let current = store::current(&agent).and_then(|number| store::generation(&agent, number).ok());
     if current.is_none_or(|generation| generation.component != examined.digest) {
         let number = install::add(examined, Profile::V1_1)?;
-        install::switch(&agent, number)?;
+        install::switch(&agent, number, false)?;
     }
     Ok(agent)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::generation::{MAGIC, agent_path};
-use super::{Digest, Generation, LIB, LIBEXEC, RESOURCE_D, generation::Request, native, notes};
+use super::{Digest, Generation, LIB, generation::Request, native, notes, place};
 use crate::ocf::description::{AgentName, Description, Exports, Profile};
 use crate::ocf::metadata;
 
@@ -257,55 +257,21 @@ pub fn take_back(agent: &AgentName, number: u32) {
     }
 }
 
-/// Makes a generation the current one, and puts the agent where Pacemaker looks.
+/// Makes a generation the current one, and puts the agent where Pacemaker looks. What is there and is not ours is kept
+/// elsewhere if it is to be replaced; returns where.
 ///
 /// # Errors
-/// If the place is taken by something that is not ours.
-pub fn switch(agent: &AgentName, number: u32) -> Result<()> {
-    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
-    check_place(agent)?;
-    replace_link(&agent_path(agent).join("current"), Path::new(&number.to_string()))?;
+/// If the place is taken by something that is not ours, and stays.
+pub fn switch(agent: &AgentName, number: u32, replaces: bool) -> Result<Option<PathBuf>> {
+    let kept = if replaces { place::keep_other(agent)? } else { place::check(agent).map(|()| None)? };
+    place::replace_link(&agent_path(agent).join("current"), Path::new(&number.to_string()))?;
     // Where the operator will put what is granted.
     if let Some(above) = super::policy_path(agent).parent() {
         fs::create_dir_all(above).with_context(|| above.display().to_string())?;
     }
-    if let Some(above) = link.parent() {
-        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
-        fs::set_permissions(above, fs::Permissions::from_mode(0o755))?;
-    }
-    replace_link(&link, &Path::new(LIBEXEC).join("ocf-wasm-agent"))?;
-    write_list()
-}
-
-/// Whether the agent is where Pacemaker looks.
-pub fn is_in_place(agent: &AgentName) -> bool {
-    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
-    fs::read_link(link).is_ok_and(|to| to == Path::new(LIBEXEC).join("ocf-wasm-agent"))
-}
-
-/// Refuses if the place of an agent is taken by something that is not ours.
-///
-/// # Errors
-/// See above.
-pub fn check_place(agent: &AgentName) -> Result<()> {
-    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
-    match (fs::symlink_metadata(&link), fs::read_link(&link)) {
-        (Err(_), _) => Ok(()),
-        (Ok(_), Ok(to)) if to.file_name().is_some_and(|n| n == "ocf-wasm-agent") => Ok(()),
-        (Ok(_), _) => bail!("{} is there and not ours: move it away first", link.display()),
-    }
-}
-
-fn replace_link(link: &Path, to: &Path) -> Result<()> {
-    let mut new = link.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    let _ = fs::remove_file(&new);
-    symlink(to, &new).with_context(|| new.display().to_string())?;
-    crate::guard!("I12", {}, {
-        let _ = fs::remove_file(link);
-    });
-    fs::rename(&new, link).with_context(|| link.display().to_string())
+    place::put(agent)?;
+    write_list()?;
+    Ok(kept)
 }
 
 /// Takes an agent away. Its records and what they pin stay; with `keep_link` Pacemaker still finds the agent, which then
@@ -314,9 +280,8 @@ fn replace_link(link: &Path, to: &Path) -> Result<()> {
 /// # Errors
 /// What the kernel says.
 pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
-    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
-    if !keep_link && check_place(agent).is_ok() && link.symlink_metadata().is_ok() {
-        fs::remove_file(&link).with_context(|| link.display().to_string())?;
+    if !keep_link {
+        place::clear(agent)?;
     }
     let current = agent_path(agent).join("current");
     match fs::remove_file(&current) {
@@ -330,8 +295,7 @@ pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
 
 /// Whether anything of an agent is where Pacemaker or an action looks.
 pub fn is_there(agent: &AgentName) -> bool {
-    let link = Path::new(RESOURCE_D).join(&agent.provider).join(&agent.kind);
-    super::current(agent).is_some() || link.symlink_metadata().is_ok() && check_place(agent).is_ok()
+    super::current(agent).is_some() || place::is_ours(agent)
 }
 
 /// Lists what is installed: agent and its current generation's number.

@@ -10,6 +10,8 @@ pub mod install;
 mod native;
 #[cfg(feature = "tool")]
 pub mod notes;
+#[cfg(feature = "tool")]
+pub mod place;
 
 pub use digest::{Digest, is_digest};
 pub use generation::{Generation, Missing, Request, current, generation, generations, is_label, metadata_path};

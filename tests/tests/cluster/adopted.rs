@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ocf_wasm_tests::cluster::{Cluster, LONG, Node, Primitive, install, install_policy, location};
+use ocf_wasm_tests::cluster::{LONG, Node, Primitive, install, install_policy, location};
 use ocf_wasm_tests::host::{plugin, policy_of};
 
 use crate::{GREETER, monitored_again, nodes_with, only_process, pool, server, started, started_off, started_on};
@@ -44,16 +44,6 @@ fn place(node: &Node, name: &str) -> std::path::PathBuf {
     node.inside(format!("/usr/lib/ocf/resource.d/ocf-wasm/{name}"))
 }
 
-#[track_caller]
-fn maintain(cluster: &Cluster, is_on: bool) {
-    let change: &[&str] = if is_on { &["-v", "true"] } else { &["-D"] };
-    cluster.must(&[&["crm_attribute", "-n", "maintenance-mode"], change].concat());
-    cluster.until("maintenance", LONG, |now| {
-        let all = now.of("page").chain(now.of("web"));
-        all.map(|one| one.is_managed).all(|is_managed| is_managed != is_on).then_some(())
-    });
-}
-
 #[test]
 fn a_plugin_takes_the_place_of_a_shell_agent_while_its_resource_runs() {
     let Some(mut cluster) = pool::take() else { return };
@@ -81,19 +71,16 @@ fn a_plugin_takes_the_place_of_a_shell_agent_while_its_resource_runs() {
     assert!(!serving.is_empty());
     assert!(first.run(&["ls", "/run/ocf-wasm/ocf-wasm/web-service/page"]).code != 0, "our agent knows nothing of it");
 
-    // Without a file in its place for a moment, a monitor or stop would find no agent. So: maintenance.
-    maintain(&cluster, true);
+    // There is an agent at any moment: the cluster goes on monitoring.
+    let known = [first.results("page").len(), second.results("web").len()];
     for node in cluster.nodes() {
         for name in ["web-service", "sample-tcp-server"] {
             install_policy(node, &format!("ocf-wasm/{name}"), &policy_of(name)).unwrap();
             let refused = install(node, &plugin(name), &[]).unwrap_err().to_string();
-            assert!(refused.contains("is there and not ours: move it away first"), "{refused}");
-            fs::remove_file(place(node, name)).unwrap();
-            install(node, &plugin(name), &[]).unwrap();
+            assert!(refused.contains("is there and not ours"), "{refused}");
+            install(node, &plugin(name), &["--replace"]).unwrap();
         }
     }
-    let known = [first.results("page").len(), second.results("web").len()];
-    maintain(&cluster, false);
 
     // What its script says to run is adopted, goes on, and is ended by our stop.
     monitored_again(&cluster, first, "ocf-wasm/web-service", "page", 2);

@@ -180,7 +180,7 @@ fn check_finds_what_is_not_as_it_was_installed() {
     fs::remove_file(link(host.path())).unwrap();
     fs::write(link(host.path()), "#!/bin/sh\n").unwrap();
     let told = host.run(&["check"]);
-    assert!(told.code == 1 && told.stdout.contains("is there and not ours: move it away first"), "{told:#?}");
+    assert!(told.code == 1 && told.stdout.contains("is there and not ours, and Pacemaker runs that"), "{told:#?}");
     fs::remove_file(link(host.path())).unwrap();
     std::os::unix::fs::symlink("/usr/libexec/nowhere/ocf-wasm-agent", link(host.path())).unwrap();
     let told = host.run(&["check"]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::instance::{self, Found, Record};
 use crate::ocf::description::{AgentName, Profile};
-use crate::store::{self, Digest, Generation, install};
+use crate::store::{self, Digest, Generation, install, place};
 
 /// One thing that is not as it was installed.
 #[derive(Debug)]
@@ -72,13 +72,14 @@ fn of(agent: &AgentName, digest: Option<&Digest>) -> Vec<Damage> {
 
 /// What is wrong with where Pacemaker looks.
 fn of_link(agent: &AgentName, again: &str) -> Option<Damage> {
-    let link = Path::new(store::RESOURCE_D).join(&agent.provider).join(&agent.kind);
+    let link = place::path(agent);
     let shown = link.display();
     if link.symlink_metadata().is_err() {
         return Some(Damage::new(format!("{shown} is not there, so Pacemaker does not find the agent"), again));
     }
-    if let Err(other) = install::check_place(agent) {
-        return Some(Damage::new(format!("{other:#}, since Pacemaker runs that"), again));
+    if place::is_others(agent) {
+        let what = format!("{shown} is there and not ours, and Pacemaker runs that");
+        return Some(Damage::new(what, format!("{again} --replace, which keeps a copy of it")));
     }
     let is_program = fs::metadata(&link).is_ok_and(|file| file.is_file());
     (!is_program).then(|| {
