@@ -161,6 +161,12 @@ mod tests {
         Some(Instant::now() + Duration::from_millis(50))
     }
 
+    /// Closes an end also where another test has just forked, and its child still holds it.
+    fn close(channel: Channel) {
+        channel.0.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(channel);
+    }
+
     #[test]
     fn a_message_arrives_whole() {
         let (ours, mut theirs) = Channel::pair().unwrap();
@@ -186,7 +192,7 @@ mod tests {
         assert_eq!(sent, Some(Err(Lost::TimedOut)));
         // What was sent before is there.
         assert_eq!(theirs.receive::<[u8; 1]>(soon()), Ok([7]));
-        drop(theirs);
+        close(theirs);
         assert_eq!(ours.send_bytes(&answer, soon()), Err(Lost::Closed));
     }
 
@@ -195,7 +201,7 @@ mod tests {
         let (mut ours, mut theirs) = Channel::pair().unwrap();
         ours.0.write_all(&[9, 0, 0, 0, 1]).unwrap();
         assert_eq!(theirs.receive::<String>(soon()), Err(Lost::TimedOut));
-        drop(ours);
+        close(ours);
         assert_eq!(theirs.receive::<String>(soon()), Err(Lost::Closed));
     }
 }
