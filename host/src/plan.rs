@@ -155,8 +155,8 @@ pub fn of(
     if !policy.digests.is_empty() && !policy.digests.contains(&generation.component.to_string()) {
         let installed = generation.component.short();
         return Err(Refusal::OtherPlugin(format!(
-            "the policy is for other components than {installed}: {}",
-            path.display()
+            "policy {} is for other components than {installed}",
+            path.file_name().unwrap_or_default().to_string_lossy()
         )));
     }
     let native = native(&generation.component, deadline)?;

@@ -91,7 +91,8 @@ fn a_refusal_ends_with_the_command_that_explains_it() {
     host.policy(SERVER, &pinned);
     let told = reason(SERVER, "start", "tcp", 4);
     assert!(
-        told.starts_with("the policy is for other components than ") && told.ends_with(" (ocf-wasm why tcp)"),
+        told.starts_with("policy sample-tcp-server.toml is for other components than ")
+            && told.ends_with(" (ocf-wasm why tcp)"),
         "{told}"
     );
 }

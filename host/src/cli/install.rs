@@ -56,6 +56,9 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    let file = &arguments.component;
+    let found = std::fs::metadata(file).with_context(|| file.display().to_string())?;
+    anyhow::ensure!(found.is_file(), "{}: is no file", file.display());
     if !arguments.allow_unsigned {
         bail!(
             "{} carries no signature\n  --allow-unsigned installs these very bytes, by digest; look at them first: ocf-wasm inspect {0}",
@@ -101,7 +104,16 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.dry_run {
-        println!("would install {agent} {} ({})", examined.description.version, examined.digest.short());
+        let (version, digest) = (&examined.description.version, examined.digest.short());
+        let is_same = |old: &Generation| old.component == examined.digest && old.profile == profile;
+        if before.is_some_and(|(_, old)| is_same(&old)) && place::is_right(&agent) {
+            println!("{agent} {version} is installed already ({digest}): nothing would change");
+        } else {
+            println!("would install {agent} {version} ({digest})");
+        }
+        if !asked.is_empty() {
+            println!("  not granted: {}", asked.join(", "));
+        }
         if place::is_others(&agent) {
             println!("  would take the place of {}", place::path(&agent).display());
         }

@@ -32,9 +32,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let number = match (arguments.to, current) {
         (Some(number), _) if !known.is_empty() => number,
         (_, None) => bail!("{agent} is not installed on this node"),
-        (_, Some(current)) => match known.iter().rev().find(|n| **n < current) {
-            Some(number) => *number,
-            None => bail!("{agent}: generation {current} is the first, there is nothing to go back to"),
+        (_, Some(current)) => match before(&agent, &known, current) {
+            Some(number) => number,
+            None => bail!("{agent}: no generation before {current} is another version; there are {known:?}"),
         },
     };
     let generation = store::generation(&agent, number)
@@ -49,10 +49,21 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             "digest": generation.component.to_string(), "repinned": repinned,
         }))?;
     } else {
-        println!("{agent} is {version} again, generation {number} ({})", generation.component.short());
+        let is_same = current == Some(number);
+        let word = if is_same { "already" } else { "again" };
+        println!("{agent} is {version} {word}, generation {number} ({})", generation.component.short());
         for instance in repinned {
             println!("  {instance}: monitored by both versions, now runs with this one");
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last generation before the current one that is not the same again: what was installed once more after a rollback has
+/// a new number.
+fn before(agent: &AgentName, known: &[u32], current: u32) -> Option<u32> {
+    let of = |number: u32| store::generation(agent, number).ok().map(|found| (found.component, found.profile));
+    let now = of(current);
+    let is_another = |number: &&u32| of(**number) != now;
+    known.iter().rev().filter(|number| **number < current).find(is_another).copied()
 }

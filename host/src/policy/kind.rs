@@ -84,7 +84,10 @@ impl Kind {
                 (1..=*max).contains(&value.len())
                     && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'))
             }
-            Self::Text { max } => value.len() <= *max,
+            Self::Text { max } if value.len() > *max => {
+                return Err(format!("has {} bytes and not at most {max}, as the policy wants it", value.len()));
+            }
+            Self::Text { .. } => true,
             Self::File(place) => return place.check(value, false),
             Self::Directory(place) => return place.check(value, true),
             Self::Below(under) => {

@@ -116,6 +116,20 @@ impl Template {
         Self { prefix: String::new(), source: Source::Literal(text.to_owned()) }
     }
 
+    /// What its value comes from, in words.
+    #[cold]
+    fn named(&self) -> String {
+        match &self.source {
+            Source::Open(Origin::Parameter(name), _) => format!("parameter {name}"),
+            Source::Open(Origin::Slot(name), _) => format!("slot {name}"),
+            Source::Open(Origin::Node, _) => "fact node".to_owned(),
+            Source::Open(Origin::Instance, _) => "fact instance".to_owned(),
+            Source::Open(Origin::PhysicalHost, _) => "fact physical-host".to_owned(),
+            Source::Open(Origin::AttributeTarget, _) => "fact container-attribute-target".to_owned(),
+            Source::Literal(text) => text.clone(),
+        }
+    }
+
     /// Returns the slot's name if it is one.
     pub fn slot(&self) -> Option<&str> {
         match &self.source {
@@ -174,7 +188,7 @@ pub fn fill_all(arguments: &[Argument], values: &Values<'_>) -> Result<Vec<Strin
             Argument::One(template) => match template.fill(values)? {
                 Some(value) => filled.push(value),
                 None => {
-                    return Err(Unfit::Parameter("a parameter or fact that an argument needs is not set".to_owned()));
+                    return Err(Unfit::Parameter(format!("{} is not set, and an argument needs it", template.named())));
                 }
             },
             Argument::Group(group) => {

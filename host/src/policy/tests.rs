@@ -45,7 +45,10 @@ fn a_fact_is_filled_in_where_there_is_one() {
     assert_eq!(fill(argv, &[]).unwrap(), ["n1", "--of=web", "n2"]);
     assert_eq!(fill(r#"["-t", ["--target", { fact = "container-attribute-target" }]]"#, &[]).unwrap(), ["-t"]);
     let missing = fill(r#"[{ fact = "container-attribute-target" }]"#, &[]);
-    assert_eq!(missing, Err(Unfit::Parameter("a parameter or fact that an argument needs is not set".into())));
+    assert_eq!(
+        missing,
+        Err(Unfit::Parameter("fact container-attribute-target is not set, and an argument needs it".into()))
+    );
     for (argv, says) in [
         (r#"[{ fact = "kernel" }]"#, "a fact is"),
         (r#"[{ fact = "physical-host", name = {} }]"#, "a fact has no type"),

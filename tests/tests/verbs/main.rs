@@ -389,15 +389,24 @@ fn rollback_needs_somewhere_to_go() {
     let host = TestHost::new();
     bad(&host.run(&["rollback", DUMMY]), &["ocf-wasm/dummy is not installed on this node"]);
     host.install("dummy");
-    bad(&host.run(&["rollback", DUMMY]), &["generation 1 is the first"]);
+    bad(&host.run(&["rollback", DUMMY]), &["no generation before 1 is another version; there are [1]"]);
     bad(&host.run(&["rollback", DUMMY, "--to", "7"]), &["no generation 7", "[1]"]);
     for mark in [2, 3] {
         let _ = host.add(&variant_of(&plugin("dummy"), mark, host.path()), &[]);
     }
     let back = good(host.run(&["-o", "json", "rollback", DUMMY, "--to", "1"])).json();
     assert_eq!((&back["generation"], &back["repinned"]), (&json!(1), &json!([])));
-    bad(&host.run(&["rollback", DUMMY]), &["generation 1 is the first"]);
+    bad(&host.run(&["rollback", DUMMY]), &["no generation before 1"]);
+    assert!(good(host.run(&["rollback", DUMMY, "--to", "1"])).stdout.contains("is 0.1.0 already, generation 1"));
     assert_eq!(good(host.run(&["-o", "json", "rollback", DUMMY, "--to", "3"])).json()["generation"], 3);
+    assert!(good(host.run(&["rollback", DUMMY])).stdout.contains("generation 2"));
+    // Installed once more, the third is the fourth: the version before it is still the second.
+    let third = variant_of(&plugin("dummy"), 3, host.path());
+    assert!(host.add(&third, &[]).stdout.contains("generation 4"));
+    let would =
+        |component: &Path| good(host.run(&["install", text(component), "--allow-unsigned", "--dry-run"])).stdout;
+    assert!(would(&third).contains("is installed already"), "{}", would(&third));
+    assert!(would(&plugin("dummy")).starts_with("would install ocf-wasm/dummy 0.1.0 ("));
     assert!(good(host.run(&["rollback", DUMMY])).stdout.contains("generation 2"));
 }
 

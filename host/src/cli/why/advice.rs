@@ -103,6 +103,11 @@ pub(super) const ADVICE: &[Advice] = &[
         "correct the parameter (crm_resource --resource {resource} --set-parameter {parameter} --parameter-value VALUE), or widen its type in {policy}",
     ),
     row(
+        "is not set, and an argument needs it",
+        "argv",
+        "set it (crm_resource --resource {resource} --set-parameter {parameter} --parameter-value VALUE), or correct its name in {policy}: `ocf-wasm check` knows which there are",
+    ),
+    row(
         "is required and not set",
         "",
         "set it: crm_resource --resource {resource} --set-parameter {parameter} --parameter-value VALUE",

@@ -18,6 +18,9 @@ use crate::ocf::outcome::one_line;
 use crate::policy::Diagnostic;
 use crate::seam::program::Phase;
 
+/// Bytes of a parameter that are shown.
+const SHOWN_BYTES: usize = 200;
+
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  ocf-wasm why web\n  ocf-wasm why web -o json\n\nWhat it shows lasts until the node boots. If two agents had an instance of that name, both are shown.\n\nExit status: 0 shown, whatever is wrong with it; 1 nothing is known of it, 2 wrong usage."
@@ -63,7 +66,9 @@ fn show(story: &Story, verdict: &Verdict) {
             println!("  uses generation {} ({:.19}), policy {:.19}", pins.generation, pins.component, pins.policy);
         }
         for (name, value) in &record.parameters {
-            println!("  {name} = {}", if is_secret(name) { "(secret)".to_owned() } else { one_line(value, 200) });
+            let rest = if value.len() > SHOWN_BYTES { format!("... ({} bytes)", value.len()) } else { String::new() };
+            let shown = || one_line(value, SHOWN_BYTES) + &rest;
+            println!("  {name} = {}", if is_secret(name) { "(secret)".to_owned() } else { shown() });
         }
     }
     for daemon in &story.daemons {
