@@ -348,3 +348,19 @@ fn install_says_what_this_node_lacks_for_the_policy() {
     let said = host.add(&plugin("sample-tcp-server"), &[]).stdout;
     assert!(!said.contains("not on this node"), "{said}");
 }
+
+/// What a beginner leaves out: the policy probes a port on which its daemon may not listen.
+#[test]
+fn check_says_that_a_daemon_has_no_network_for_the_port_that_is_probed() {
+    let host = TestHost::new();
+    let (file, component) = (host.path().join("policy.toml"), plugin("sample-tcp-server"));
+    let note = "program greeter has not the node's network, so endpoint greeting cannot be a port of it";
+    let policy = policy_of("sample-tcp-server");
+    for (network, is_noted) in [("", true), ("\nnetwork = \"loopback\"", true), ("\nnetwork = \"host\"", false)] {
+        let (before, rest) = policy.split_once("\nnetwork ").unwrap();
+        let (_, rest) = rest.split_once("\"host\"").unwrap();
+        fs::write(&file, [before, network, rest].concat()).unwrap();
+        let told = host.run(&["check", text(&file), "--component", text(&component)]);
+        assert!(told.code == 0 && told.stdout.contains(note) == is_noted, "{network}: {told:#?}");
+    }
+}

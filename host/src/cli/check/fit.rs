@@ -8,7 +8,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::policy::{Diagnostic, Policy, Severity, nearest, place};
+use crate::policy::{Diagnostic, Lifetime, Place, Policy, Severity, nearest, place};
+use crate::sandbox::confinement::Network;
 use crate::store::{Generation, Request};
 
 /// Where policy and component do not meet.
@@ -18,6 +19,8 @@ pub(super) enum Misfit {
     At(Diagnostic),
     /// Nowhere in it: what the component asks for and the policy does not bind.
     Unbound(Request),
+    /// Nor what is missing between two of its labels: a daemon, and an endpoint that it cannot be.
+    Unreachable(String, String),
 }
 
 impl Misfit {
@@ -33,9 +36,9 @@ impl Misfit {
                 "severity": if at.severity == Severity::Error { "error" } else { "warning" },
                 "line": at.line, "column": at.column, "message": at.message, "hint": at.hint,
             }),
-            Self::Unbound(request) => serde_json::json!({
+            Self::Unbound(_) | Self::Unreachable(..) => serde_json::json!({
                 "severity": "note", "line": null, "column": null,
-                "message": unbound(request), "hint": null,
+                "message": self.sentence(), "hint": null,
             }),
         }
     }
@@ -44,14 +47,31 @@ impl Misfit {
     pub(super) fn text(&self, path: &Path) -> String {
         match self {
             Self::At(diagnostic) => diagnostic.to_string(),
-            Self::Unbound(request) => format!("note: {}: {}", path.display(), unbound(request)),
+            Self::Unbound(_) | Self::Unreachable(..) => format!("note: {}: {}", path.display(), self.sentence()),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::At(diagnostic) => diagnostic.message.clone(),
+            Self::Unbound(Request { kind, name, why, .. }) => {
+                format!("{kind} {name} is not bound, so it is not granted: the plugin asks for it as \"{why}\"")
+            }
+            Self::Unreachable(program, endpoint) => format!(
+                "program {program} has not the node's network, so endpoint {endpoint} cannot be a port of it: \
+                 network = \"host\" in [program.{program}] lets it listen there"
+            ),
         }
     }
 }
 
-fn unbound(request: &Request) -> String {
-    let Request { kind, name, why, .. } = request;
-    format!("{kind} {name} is not bound, so it is not granted: the plugin asks for it as \"{why}\"")
+/// A daemon and an endpoint that is probably meant to be its port, where no daemon of the policy may have one.
+fn unreachable(policy: &Policy) -> Option<Misfit> {
+    let mut daemons = policy.programs.iter().filter(|(_, program)| program.lifetime == Lifetime::Instance);
+    let (program, _) = daemons.clone().next()?;
+    let (endpoint, _) = policy.endpoints.iter().find(|(_, bound)| !matches!(bound.place, Place::Unix { .. }))?;
+    let may_listen = daemons.any(|(_, program)| program.grant.fixed.network == Network::Host);
+    (!may_listen && policy.units.is_empty()).then(|| Misfit::Unreachable(program.clone(), endpoint.clone()))
 }
 
 /// Tables of a policy that bind no labels.
@@ -90,7 +110,7 @@ pub(super) fn misfits(policy: &Policy, text: &str, path: &Path, generation: &Gen
         labels.is_some_and(|labels| labels.contains_key(request.name.as_str()))
     };
     let unbound = generation.requests.iter().filter(|request| !is_bound(request)).cloned().map(Misfit::Unbound);
-    found.into_iter().map(Misfit::At).chain(unbound).collect()
+    found.into_iter().map(Misfit::At).chain(unbound).chain(unreachable(policy)).collect()
 }
 
 /// A value that is filled in from a parameter, and whether it is left out as long as that is not set.
