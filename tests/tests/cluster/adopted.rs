@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use ocf_wasm_tests::cluster::{LONG, Node, Primitive, install, install_policy, location};
 use ocf_wasm_tests::host::{plugin, policy_of};
@@ -67,14 +68,26 @@ fn a_plugin_takes_the_place_of_a_shell_agent_while_its_resource_runs() {
     started_on(&cluster, "page", "node1");
     started_on(&cluster, "web", "node2");
     let [first, second] = [cluster.node(1), cluster.node(2)];
-    let (serving, greeting) = (first.processes(PAGE), only_process(second, GREETER));
-    assert!(!serving.is_empty());
+    // What was forked may still be about to become the server.
+    let at_rest = |node: &Node, pattern: &str| {
+        cluster.wait("the server is there", LONG, &mut String::new(), |seen| {
+            let found = node.processes(pattern);
+            std::thread::sleep(Duration::from_millis(300));
+            *seen = format!("{found:?}");
+            Some(found).filter(|found| !found.is_empty() && *found == node.processes(pattern))
+        })
+    };
+    let serving = at_rest(first, PAGE);
+    at_rest(second, GREETER);
+    let greeting = only_process(second, GREETER);
     assert!(first.run(&["ls", "/run/ocf-wasm/ocf-wasm/web-service/page"]).code != 0, "our agent knows nothing of it");
 
-    // There is an agent at any moment: the cluster goes on monitoring.
+    // There is an agent at any moment: the cluster goes on monitoring. Where a resource runs comes last, so that nothing
+    // moves to a node that has the old agent.
     let known = [first.results("page").len(), second.results("web").len()];
-    for node in cluster.nodes() {
-        for name in ["web-service", "sample-tcp-server"] {
+    for (name, runs_on) in [("web-service", "node1"), ("sample-tcp-server", "node2")] {
+        let (there, elsewhere): (Vec<_>, Vec<_>) = cluster.nodes().iter().partition(|node| node.name() == runs_on);
+        for node in [elsewhere, there].concat() {
             install_policy(node, &format!("ocf-wasm/{name}"), &policy_of(name)).unwrap();
             let refused = install(node, &plugin(name), &[]).unwrap_err().to_string();
             assert!(refused.contains("is there and not ours"), "{refused}");
