@@ -58,7 +58,7 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let file = &arguments.component;
     let found = std::fs::metadata(file).with_context(|| file.display().to_string())?;
-    anyhow::ensure!(found.is_file(), "{}: is no file", file.display());
+    anyhow::ensure!(!found.is_dir(), "{}: a directory, and no component", file.display());
     if !arguments.allow_unsigned {
         bail!(
             "{} carries no signature\n  --allow-unsigned installs these very bytes, by digest; look at them first: ocf-wasm inspect {0}",

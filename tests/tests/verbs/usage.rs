@@ -213,3 +213,10 @@ fn help_is_whole_on_a_narrow_terminal() {
         ["ocf-wasm inspect ", "ocf-wasm suggest ", "ocf-wasm check", "ocf-wasm install ", "pcs resource create "];
     assert!(steps.is_sorted_by_key(|step| at(step)), "{help}");
 }
+
+#[test]
+fn a_component_that_is_not_there_is_missing_before_it_is_unsigned() {
+    let host = TestHost::new();
+    bad(&host.run(&["install", "/nowhere/web.wasm"]), &["/nowhere/web.wasm: No such file"]);
+    bad(&host.run(&["install", text(&plugin("dummy"))]), &["carries no signature", "--allow-unsigned"]);
+}
