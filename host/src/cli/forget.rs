@@ -88,6 +88,7 @@ fn agent(arguments: &Arguments) -> Result<AgentName> {
     }
     match &known[..] {
         [(agent, ..)] => Ok(agent.clone()),
+        [] if !Directory::evidence_was_lost() => Err(unknown(name)),
         _ => bail!("which {name} is meant? add --agent PROVIDER/TYPE"),
     }
 }
@@ -97,6 +98,11 @@ pub(super) fn living(name: &str) -> impl Iterator<Item = (AgentName, String, Dir
     let all = install::installed().into_iter().map(|(agent, _)| (Directory::of(&agent, name), agent));
     let living = all.filter(move |(directory, _)| !directory.is_there() && traces::lives(directory, name));
     living.map(move |(directory, agent)| (agent, name.to_owned(), directory))
+}
+
+/// What is said of an instance that nothing tells of.
+fn unknown(name: &str) -> anyhow::Error {
+    anyhow::anyhow!("{}: there is nothing to forget", super::not_known(name))
 }
 
 /// Returns why nothing is known.
@@ -109,7 +115,8 @@ fn must_be_unknown(directory: &Directory, name: &str) -> Result<String> {
         Found::None if traces::lives(directory, name) => Ok(format!("{name}: {}", traces::LIVES)),
         // Its actions were told that the record is lost as long as something lived.
         Found::None if directory.is_there() => Ok(format!("no record of {name} is there")),
-        Found::Record(_) | Found::None => bail!("{name} is not started here: there is nothing to forget"),
+        Found::Record(_) => bail!("{name} is not started here: there is nothing to forget"),
+        Found::None => Err(unknown(name)),
     }
 }
 

@@ -198,6 +198,13 @@ fn must_be_root() -> Result<()> {
 /// What is said where instances are asked for by who may not see them.
 const ONLY_ROOT: &str = "instances can only be seen as root";
 
+/// What is said of an instance that nothing tells of, with those that are known.
+fn not_known(name: &str) -> String {
+    let known: Vec<String> = crate::instance::list().into_iter().map(|(_, name, _)| name).collect();
+    let known = if known.is_empty() { "none is".to_owned() } else { format!("known: {}", known.join(", ")) };
+    format!("no instance {name} is known on this node since it booted ({known})")
+}
+
 fn is_installed() -> bool {
     std::path::Path::new(crate::store::LIBEXEC).join("ocf-wasm-compile").exists()
 }

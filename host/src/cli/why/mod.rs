@@ -34,15 +34,13 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     if !instance::can_be_seen() {
         bail!("{}", super::ONLY_ROOT);
     }
-    let (found, others): (Vec<_>, Vec<_>) =
-        instance::list().into_iter().partition(|(_, name, _)| *name == arguments.instance);
+    let found: Vec<_> = instance::list().into_iter().filter(|(_, name, _)| *name == arguments.instance).collect();
     let found = if found.is_empty() { super::forget::living(&arguments.instance).collect() } else { found };
     if found.is_empty() {
-        let known: Vec<String> = others.into_iter().map(|(_, name, _)| name).collect();
-        let known = if known.is_empty() { "none is".to_owned() } else { format!("known: {}", known.join(", ")) };
+        let name = &arguments.instance;
         bail!(
-            "no instance {0} is known on this node since it booted ({known})\n  it was never started here, or only probed; where the cluster has it: crm_resource --locate --resource {0}",
-            arguments.instance
+            "{}\n  it was never started here, or only probed; where the cluster has it: crm_resource --locate --resource {name}",
+            super::not_known(name)
         );
     }
     let stories = found.into_iter().map(|(agent, name, directory)| Story::of(agent, name, &directory));
