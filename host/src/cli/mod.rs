@@ -6,6 +6,7 @@
 mod out;
 
 mod check;
+mod failure;
 mod forget;
 mod inspect;
 mod install;
@@ -37,7 +38,7 @@ use crate::sys::interrupt;
 #[command(
     name = "ocf-wasm",
     version,
-    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's. Each verb says more.\n\nFirst steps, as root on each node:\n  ocf-wasm inspect NAME.wasm\n  mkdir -p /etc/ocf-wasm/policy/PROVIDER\n  ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml\n  ocf-wasm check /etc/ocf-wasm/policy/PROVIDER/TYPE.toml\n  ocf-wasm install NAME.wasm --allow-unsigned\n  pcs resource create r1 ocf:PROVIDER:TYPE"
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage; `run` ends with the agent's. Each verb says more.\n\nWith -o json a failure is one document on standard output as well, {\"error\", \"hint\", \"place\"}: a sentence; what to do, or null; where in a policy, or null. The exit status is the same.\n\nFirst steps, as root on each node:\n  ocf-wasm inspect NAME.wasm\n  mkdir -p /etc/ocf-wasm/policy/PROVIDER\n  ocf-wasm suggest NAME.wasm > /etc/ocf-wasm/policy/PROVIDER/TYPE.toml\n  ocf-wasm check /etc/ocf-wasm/policy/PROVIDER/TYPE.toml\n  ocf-wasm install NAME.wasm --allow-unsigned\n  pcs resource create r1 ocf:PROVIDER:TYPE"
 )]
 struct Arguments {
     /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
@@ -99,31 +100,15 @@ enum Verb {
 /// Runs the tool.
 pub fn main() -> ExitCode {
     let code = Arguments::try_parse().map_err(Into::into).and_then(perform);
-    out::ended(code.unwrap_or_else(|error| failed(&error)))
-}
-
-/// Tells of what went wrong; `--help` comes here as well.
-fn failed(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<clap::Error>() {
-        Some(usage) if usage.use_stderr() => {
-            let _ = usage.print();
-            ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(u8::MAX))
-        }
-        Some(help) => {
-            print!("{}", help.render());
-            ExitCode::SUCCESS
-        }
-        None => {
-            eprintln!("error: {error:#}");
-            // All that was to be cleaned up is: now it ends as its caller expects.
-            interrupt::noticed().map_or(ExitCode::FAILURE, |signal| interrupt::end_by(signal))
-        }
-    }
+    out::ended(code.unwrap_or_else(|error| failure::told(&error)))
 }
 
 fn perform(arguments: Arguments) -> Result<ExitCode> {
     let format = arguments.output;
     let is_named = arguments.root.is_some();
+    if format == Format::Json {
+        arguments.verb.must_have_a_document()?;
+    }
     if matches!(&arguments.verb, Verb::Test(a) if a.acts()) || matches!(&arguments.verb, Verb::Run(_)) {
         // They leave something that would stay, and clean up first.
         interrupt::notice();
@@ -184,6 +169,20 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Man(a) => manual::manual(&a),
         Verb::Test(a) if !a.acts() => test::list(format),
         Verb::Test(a) => test::run(&a, format),
+    }
+}
+
+impl Verb {
+    /// Refuses a form of output that a verb does not have.
+    ///
+    /// # Errors
+    /// Wrong usage.
+    fn must_have_a_document(&self) -> Result<()> {
+        match self {
+            Self::Run(run) if run.acts() => usage("run", run::NO_DOCUMENT.to_owned()),
+            Self::Completions(_) => usage("completions", "completions are for a shell: leave out -o json".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sys::interrupt;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor --record running.json\n  ocf-wasm run sample-tcp-server.wasm monitor --replay running.json\n\nExit status: the agent's, man 8 ocf-wasm-agent; with --replay 0 if all is as recorded, 1 if not; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\n\nWithout --root the private root is $XDG_STATE_HOME/ocf-wasm, or ~/.local/state/ocf-wasm. Without root all runs as you, in a user namespace: no change of users, no control groups."
+    after_help = "Examples:\n  ocf-wasm run dummy.wasm start\n  ocf-wasm run server.wasm start -p port=5600 --policy policy.toml --trace\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor -p port=5600\n  ocf-wasm run ocf-wasm/sample-tcp-server monitor --record running.json\n  ocf-wasm run sample-tcp-server.wasm monitor --replay running.json\n\nWhat it prints is the agent's, for Pacemaker, and no JSON: `ocf-wasm why INSTANCE -o json` has what came of it. With --replay, -o json is an object of the differences.\n\nExit status: the agent's, man 8 ocf-wasm-agent; with --replay 0 if all is as recorded, 1 if not; 1 too if it could not be run, 2 wrong usage. What was started stays in the private root until it is stopped.\n\nWithout --root the private root is $XDG_STATE_HOME/ocf-wasm, or ~/.local/state/ocf-wasm. Without root all runs as you, in a user namespace: no change of users, no control groups."
 )]
 pub(super) struct Arguments {
     /// A component (installed in the private root first), or PROVIDER/TYPE of one that is there
@@ -170,6 +170,10 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         (None, signal) => bail!("the agent was ended by signal {}", signal.unwrap_or(0)),
     }
 }
+
+/// What is said where a document is asked for of an action.
+pub(super) const NO_DOCUMENT: &str = "an action prints what the agent prints, for Pacemaker: -o json is for --replay; \
+                                      what came of an action: ocf-wasm why INSTANCE -o json";
 
 /// Waits until a process has ended, and does not bury it.
 fn wait_for_end(child: &Child) -> std::io::Result<()> {

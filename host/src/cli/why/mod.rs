@@ -10,12 +10,11 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use self::story::{Story, Verdict};
-use super::Format;
+use super::{Format, failure};
 use crate::instance;
 use crate::ocf::description::is_secret;
 use crate::ocf::effect::Source;
 use crate::ocf::outcome::one_line;
-use crate::policy::Diagnostic;
 use crate::seam::program::Phase;
 
 /// Bytes of a parameter that are shown.
@@ -132,12 +131,7 @@ fn document(story: &Story) -> Value {
         let is_tried = effect.source == Source::Tried;
         json!({ "does": effect.does, "stays": effect.stays.word(), "tried": is_tried })
     });
-    let place = verdict.place.as_ref().map(|place: &Diagnostic| {
-        json!({
-            "path": place.path, "line": place.line, "column": place.column, "source": place.source,
-            "message": place.message, "hint": place.hint, "expected": place.expected,
-        })
-    });
+    let place = verdict.place.as_ref().map(failure::place);
     json!({
         "agent": story.agent.to_string(), "instance": story.instance, "state": story.state,
         "verdict": verdict.standing.word(), "text": verdict.text, "failure": verdict.failure.as_ref().map(action),
