@@ -94,6 +94,8 @@ impl Diagnostic {
     }
 }
 
+impl std::error::Error for Diagnostic {}
+
 impl std::fmt::Display for Diagnostic {
     /// Several lines: message, place, source, caret, what was meant, what may stand there.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,6 +1,8 @@
 //! A failure, as programs and people are told of it.
 
-use ocf_wasm_tests::host::{TestHost, plugin};
+use std::fs;
+
+use ocf_wasm_tests::host::{TestHost, plugin, policy_of};
 use serde_json::{Value, json};
 
 use super::{DUMMY, good, text};
@@ -64,4 +66,26 @@ fn a_failure_is_one_document_for_programs_and_ends_as_it_does_for_people() {
         assert!(verb != "run" || help.contains("-o json"), "{help}");
     }
     assert!(good(host.run(&["--help"])).stdout.contains("{\"error\", \"hint\", \"place\"}"));
+}
+
+#[test]
+fn a_mistake_in_a_policy_is_told_once_and_with_its_place() {
+    let host = TestHost::new();
+    let (server, file) = (plugin("sample-tcp-server"), host.path().join("policy.toml"));
+    fs::write(&file, policy_of("sample-tcp-server").replace("lifetime    =", "liftime     =")).unwrap();
+    let test = ["test", text(&server), "--policy", text(&file)];
+    let told = host.run(&test);
+    assert!(told.code == 1 && told.stderr.starts_with("error: unknown key `liftime`\n"), "{told:#?}");
+    assert_eq!(told.stderr.matches("error: ").count(), 1, "{told:#?}");
+    assert!(told.stderr.ends_with("require, namespaces\n") && told.stderr.contains("hint: did you mean"), "{told:#?}");
+    let known = host.run(&[&["-o", "json"], &test[..]].concat());
+    assert!(known.code == 1 && known.stderr.is_empty(), "{known:#?}");
+    let known = known.json();
+    assert_eq!(
+        (&known["error"], &known["hint"]),
+        (&json!("unknown key `liftime`"), &json!("did you mean `lifetime`?"))
+    );
+    let place = &known["place"];
+    assert_eq!((&place["path"], &place["line"], &place["column"]), (&json!(text(&file)), &json!(12), &json!(1)));
+    assert!(place["source"].as_str().unwrap().starts_with("liftime     ="), "{place}");
 }

@@ -194,8 +194,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             ));
         }
     };
-    Policy::parse(&policy, arguments.policy.as_deref().unwrap_or(&beside))
-        .map_err(|diagnostic| anyhow::anyhow!("{diagnostic}"))?;
+    Policy::parse(&policy, arguments.policy.as_deref().unwrap_or(&beside))?;
     not_interrupted()?;
     let agent = install_here(&examined)?;
     grant(&agent, policy.as_bytes())?;
