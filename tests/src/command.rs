@@ -123,6 +123,10 @@ pub fn finish_within(command: &mut Command, limit: Duration) -> Ran {
             stderr = rest.to_owned();
         }
     }
+    // And how the command behind a reason is typed in this root.
+    if let Some(at) = stderr.trim_end().rfind("\nnote: in this root that is: ") {
+        stderr.truncate(at + 1);
+    }
     Ran { what, code, stdout: text(&out), stderr, took }
 }
 

@@ -356,7 +356,8 @@ fn a_record_that_is_lost_is_forgotten_once_nothing_runs() {
         let stop = server.action("stop").is(1);
         assert!(stop.reason().contains(&command), "{stop:#?}");
         let why = server.host.run(&["why", &server.name]).stdout;
-        assert!(why.contains(&format!("count as stopped: ocf-wasm forget {} --nothing-runs\n", server.name)), "{why}");
+        let tool = format!("ocf-wasm --root {}", server.host.path().display());
+        assert!(why.contains(&format!("count as stopped: {tool} forget {} --nothing-runs\n", server.name)), "{why}");
         // While its processes live nobody is believed, and they are named.
         let main = format!("greeter --port {}", server.port);
         let all: Vec<String> = pids.iter().map(ToString::to_string).collect();

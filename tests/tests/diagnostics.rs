@@ -23,7 +23,7 @@ fn a_dangerous_grant_is_told_where_it_stands_and_changes_nothing() {
     assert!(installed.ends_with(&format!("  warning: line {line}: {sentence}\n")), "{installed}");
     let checked = host.run(&["check"]);
     assert_eq!(checked.code, 0, "{checked:#?}");
-    let path = "/etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml";
+    let path = host.policy_path(SERVER).display().to_string();
     let shown = format!(
         "{path}: ok\nwarning: {sentence}\n  --> {path}:{line}:15\n   |\n{line} | user        = \"root\"\n   |               ^^^^^^\n\
          hint: name another user, if it can do its work as one\nThis node:\n"

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::here;
 use crate::policy::Diagnostic;
 use crate::sys::interrupt;
 
@@ -30,7 +31,7 @@ pub(super) fn told(error: &anyhow::Error) -> ExitCode {
                 Some(diagnostic) if is_for_programs => show(&of_policy(diagnostic)),
                 Some(diagnostic) => eprintln!("{diagnostic}"),
                 None if is_for_programs => show(&document(error)),
-                None => eprintln!("error: {error:#}"),
+                None => eprintln!("error: {}", here::said(&format!("{error:#}"))),
             }
             // All that was to be cleaned up is: now it ends as its caller expects.
             interrupt::noticed().map_or(ExitCode::FAILURE, |signal| interrupt::end_by(signal))
@@ -53,7 +54,7 @@ fn show(document: &Value) {
 /// The first line of each sentence says what, the lines below it what to do.
 fn document(error: &anyhow::Error) -> Value {
     let (mut what, mut next) = (Vec::new(), Vec::new());
-    for sentence in error.chain().map(ToString::to_string) {
+    for sentence in error.chain().map(|cause| here::said(&cause.to_string())) {
         let mut lines = sentence.lines().map(|line| line.trim().to_owned());
         what.extend(lines.next());
         next.extend(lines);

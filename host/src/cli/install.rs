@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use super::{Format, repin};
+use super::{Format, here, repin};
 use crate::capability::program::tree;
 use crate::ocf::description::{Description, Profile};
 use crate::policy::{self, Policy, Refused, lint};
@@ -115,7 +115,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             println!("  not granted: {}", asked.join(", "));
         }
         if place::is_others(&agent) {
-            println!("  would take the place of {}", place::path(&agent).display());
+            say!("  would take the place of {}", place::path(&agent).display());
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -145,7 +145,7 @@ fn report(
         super::json(&serde_json::json!({
             "agent": agent.to_string(), "version": generation.description.version, "generation": number,
             "digest": generation.component.to_string(), "not_granted": asked, "repinned": repinned,
-            "replaced": kept,
+            "replaced": kept.map(here::path),
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -166,22 +166,22 @@ fn report(
         Some(true) => println!("{agent} {version} is installed already (generation {number}, {place})"),
     }
     if let Some(kept) = kept {
-        println!("  what was in its place is kept as {}", kept.display());
+        say!("  what was in its place is kept as {}", kept.display());
     }
     for instance in repinned {
         println!("  {instance}: monitored by both versions, now runs with this one");
     }
     let path = store::policy_path(agent);
     let read = policy::load(&path).and_then(|text| {
-        let policy = Policy::parse(&text, &path).map_err(Refused::Invalid)?;
+        let policy = Policy::parse(&text, &here::path(&path)).map_err(Refused::Invalid)?;
         Ok((super::check::on_this_node(&policy).lacking, lint::warnings(&policy, &text, &path)))
     });
     match read {
         Ok((lacking, warnings)) => {
             if asked.is_empty() {
-                println!("  policy {}: grants all that it asks for", path.display());
+                say!("  policy {}: grants all that it asks for", path.display());
             } else {
-                println!("  policy {}: does not grant {}", path.display(), asked.join(", "));
+                say!("  policy {}: does not grant {}", path.display(), asked.join(", "));
             }
             for what in lacking {
                 println!("  not on this node: {what}");
@@ -191,13 +191,13 @@ fn report(
             }
         }
         Err(Refused::Missing(_)) => {
-            println!(
+            say!(
                 "  no policy yet, so nothing is granted and start is refused: ocf-wasm suggest shows one for {}",
                 path.display()
             );
         }
         Err(Refused::Invalid(mistake)) => println!("{mistake}"),
-        Err(refused) => println!("  {refused}"),
+        Err(refused) => say!("  {refused}"),
     }
     let weaker: Vec<&str> = layers::layers(tree::cgroup_root().as_deref())
         .iter()
@@ -205,7 +205,7 @@ fn report(
         .map(|found| found.layer.word())
         .collect();
     if !weaker.is_empty() && !crate::sys::user::is_alone() {
-        println!("  this node has no {}: ocf-wasm check tells what that means", weaker.join(", "));
+        say!("  this node has no {}: ocf-wasm check tells what that means", weaker.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

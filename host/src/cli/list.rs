@@ -62,7 +62,7 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
         let number = number.map_or_else(|| "?".to_owned(), |number| number.to_string());
         println!("{:32} {version:10} generation {number:<4} {short}", agent.to_string());
         for damage in damage {
-            println!("  damaged: {} (ocf-wasm check)", damage.what);
+            say!("  damaged: {} (ocf-wasm check)", damage.what);
         }
     }
     for (agent, instance, state, generation) in &instances {

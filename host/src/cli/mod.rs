@@ -8,6 +8,7 @@ mod out;
 mod check;
 mod failure;
 mod forget;
+mod here;
 mod inspect;
 mod install;
 mod list;
@@ -43,7 +44,7 @@ use crate::sys::interrupt;
 struct Arguments {
     /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
     /// DIR/lib for /var/lib/ocf-wasm, DIR/run for /run/ocf-wasm, DIR/resource.d for /usr/lib/ocf/resource.d, also where
-    /// messages name those
+    /// an agent's own messages name those
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     /// How to print
@@ -147,7 +148,10 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         if matches!(&verb, Verb::Run(run) if run.acts()) && !is_named {
             eprintln!("note: in the private root {0}; more about it: ocf-wasm --root {0} why INSTANCE", root.display());
         }
-        private::enter(root)?;
+        let entered = private::enter(root)?;
+        if is_named || matches!(verb, Verb::Run(_)) {
+            here::is(entered);
+        }
         let acts = matches!(&verb, Verb::Run(run) if run.acts());
         if format == Format::Text && (acts || matches!(&verb, Verb::Check(_))) {
             private::tell_whose(root)?;
@@ -214,13 +218,18 @@ fn json(value: &serde_json::Value) -> Result<()> {
     Ok(())
 }
 
+/// The verbs, by name.
+fn verbs() -> Vec<String> {
+    Arguments::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
+}
+
 /// Ends as wrong usage of a verb does, where a parser could not know.
 fn usage<T>(verb: &str, text: String) -> Result<T> {
     let mut tool = Arguments::command();
     // What is said of all verbs goes to each of them, its full name among it.
     tool.build();
     let verb = tool.find_subcommand_mut(verb).context("a verb")?;
-    Err(verb.error(ErrorKind::ValueValidation, text).into())
+    Err(verb.error(ErrorKind::ValueValidation, here::said(&text)).into())
 }
 
 /// The resource in the cluster: the instance of a copy of a clone has a number behind a colon.

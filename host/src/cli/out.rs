@@ -1,7 +1,7 @@
 //! What the tool prints. A standard output that takes nothing more (a full disk) is an error of the tool, told once at
 //! its end: what was begun is finished and cleaned up first. What must never enter here: what is printed.
 //!
-//! The macros have the names of the standard library's, which panic instead.
+//! The macros have the names of the standard library's, which panic instead; but for `say!`.
 
 use std::fmt::Arguments;
 use std::io::{Error, Write as _, stderr, stdout};
@@ -17,6 +17,11 @@ macro_rules! println {
 
 macro_rules! print {
     ($($words:tt)*) => { $crate::cli::out::words(format_args!($($words)*)) };
+}
+
+/// Prints a line that tells calls of the tool or paths of ours.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::out::line(format_args!("{}", $crate::cli::here::said(&format!($($words)*)))) };
 }
 
 macro_rules! eprintln {

@@ -6,14 +6,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 /// What is replaced: the path, and its name below the root.
-const OURS: [(&str, &str); 5] = [
+pub(super) const OURS: [(&str, &str); 5] = [
     ("/etc/ocf-wasm", "etc"),
     ("/var/lib/ocf-wasm", "lib"),
     ("/var/cache/ocf-wasm", "cache"),
@@ -32,19 +31,11 @@ pub(super) fn default_root() -> Result<PathBuf> {
     Ok(base.join("ocf-wasm"))
 }
 
-/// The root that this process has entered.
-static ENTERED: OnceLock<PathBuf> = OnceLock::new();
-
-/// How the tool is called for what is in this root.
-pub(super) fn command() -> String {
-    ENTERED.get().map_or_else(|| "ocf-wasm".to_owned(), |root| format!("ocf-wasm --root {}", root.display()))
-}
-
-/// Enters the private root for the rest of this process.
+/// Enters the private root for the rest of this process, and returns its whole path.
 ///
 /// # Errors
 /// If the kernel does not let us make namespaces, or DIR cannot be made.
-pub(super) fn enter(root: &Path) -> Result<()> {
+pub(super) fn enter(root: &Path) -> Result<PathBuf> {
     fs::create_dir_all(root).with_context(|| root.display().to_string())?;
     let root = root.canonicalize()?;
     let libexec = libexec()?;
@@ -76,8 +67,7 @@ pub(super) fn enter(root: &Path) -> Result<()> {
     if is_root && crate::sys::user::account(crate::store::USER).is_none() {
         invent_user(&root)?;
     }
-    let _ = ENTERED.set(root);
-    Ok(())
+    Ok(root)
 }
 
 /// The binaries beside this one: `libexec/ocf-wasm` of the tree that this program was started from, unless that is

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::Format;
+use super::{Format, here};
 use crate::instance::{self, Found};
 use crate::ocf::description::AgentName;
 use crate::store::{install, place};
@@ -46,7 +46,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     install::remove(agent, !active.is_empty())?;
     let replaced = place::kept(agent);
     if format == Format::Json {
-        super::json(&serde_json::json!({ "agent": agent.to_string(), "stays_to_stop": active, "replaced": replaced }))?;
+        super::json(
+            &serde_json::json!({ "agent": agent.to_string(), "stays_to_stop": active, "replaced": replaced.iter().map(|kept| here::path(kept)).collect::<Vec<_>>() }),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     if active.is_empty() {
@@ -55,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         println!("removed {agent}; its file stays to stop {}, then remove it again", active.join(", "));
     }
     for kept in &replaced {
-        println!("  it took the place of a file that is kept as {}", kept.display());
+        say!("  it took the place of a file that is kept as {}", kept.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,8 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use super::record::Tape;
-use super::{Format, replay};
+use super::{Format, here, replay};
+use crate::instance::{Directory, History};
 use crate::ocf::description::{AgentName, Profile};
 use crate::ocf::parameter::duration_ms;
 use crate::store::{self, install};
@@ -145,6 +146,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     for (name, value) in &arguments.parameters {
         command.env(format!("OCF_RESKEY_{name}"), value);
     }
+    let history = History::of(&Directory::of(&agent, &arguments.instance));
+    let before = history.last();
     let tape = arguments.record.as_deref().map(Tape::new).transpose()?;
     if let Some(tape) = &tape {
         command.env("OCF_WASM_RECORD_FILE", tape.raw());
@@ -160,11 +163,16 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     {
         eprintln!("note: nothing is recorded: the plugin was not asked");
     }
+    let after = history.last();
+    if after != before && here::is_private() && after.last().is_some_and(|action| action.reason.contains("ocf-wasm ")) {
+        // The agent does not know that it is in a private root: the command behind its reason, as it can be typed.
+        let command = here::said(&format!("ocf-wasm why {}", arguments.instance));
+        eprintln!("note: in this root that is: {command}");
+    }
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         (None, _) if interrupt::noticed().is_some() => bail!(
-            "interrupted; what was started stays until it is stopped: {} run {agent} stop --instance {}",
-            super::private::command(),
+            "interrupted; what was started stays until it is stopped: ocf-wasm run {agent} stop --instance {}",
             arguments.instance
         ),
         (None, signal) => bail!("the agent was ended by signal {}", signal.unwrap_or(0)),

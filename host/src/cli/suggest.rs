@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Format;
+use super::{Format, here};
 use crate::ocf::description::AgentName;
 use crate::store::{self, Request, install};
 
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let policy = policy(name, &found.requests)?;
     match format {
         Format::Json => super::json(&serde_json::json!({
-            "agent": name.to_string(), "path": store::policy_path(name), "policy": policy,
+            "agent": name.to_string(), "path": here::path(&store::policy_path(name)), "policy": policy,
         }))?,
         Format::Text => print!("{policy}"),
     }
@@ -43,7 +43,7 @@ pub fn policy(name: &AgentName, requests: &[Request]) -> Result<String> {
         "# What {name} may do on this node: {}\n\
          # Suggested by its author; nothing is granted until you put it there. Read it, fill in the blanks.\n\
          format = 1\n",
-        store::policy_path(name).display()
+        here::path(&store::policy_path(name)).display()
     );
     for request in requests {
         let text = format!("[{}.{}]\n{}\n", request.kind, request.name, request.suggest.trim());

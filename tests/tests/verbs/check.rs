@@ -13,18 +13,12 @@ use super::{DUMMY, SERVER, good, text};
 fn check_says_what_is_right_and_what_this_node_offers() {
     let host = TestHost::with(&["dummy", "sample-tcp-server"]);
     let ran = good(host.run(&["check"]));
-    for line in [
-        "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml: ok",
-        "/etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml: ok",
-        "This node:",
-    ] {
+    let [dummy, server] = [DUMMY, SERVER].map(|agent| host.policy_path(agent).display().to_string());
+    for line in [&format!("{dummy}: ok"), &format!("{server}: ok"), "This node:"] {
         assert!(ran.stdout.lines().any(|printed| printed == line), "{line}: {ran:#?}");
     }
     let known = good(host.run(&["check", "-o", "json"])).json();
-    assert_eq!(
-        known["policies"][0],
-        json!({ "path": "/etc/ocf-wasm/policy/ocf-wasm/dummy.toml", "refused": null, "misfits": [], "warnings": [] })
-    );
+    assert_eq!(known["policies"][0], json!({ "path": dummy, "refused": null, "misfits": [], "warnings": [] }));
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
     for layer in ["user", "plugins", "cgroup"] {
         assert!(known["node"][layer].is_string(), "{layer}: {known}");
@@ -121,10 +115,8 @@ fn is_found(host: &TestHost, damage: &dyn Fn(&Path), says: &str, command: &str) 
     let listed = good(host.run(&["-o", "json", "list"])).json();
     assert_eq!(listed["agents"][0]["damage"].as_array().unwrap().len(), 1, "{listed}");
     // What is printed is what helps. A file of one's own stands for the one that must be found first.
-    let words = next.split("ocf-wasm ").last().unwrap();
-    let dummy = plugin("dummy");
-    let words: Vec<&str> = words.split(' ').map(|word| if word == "FILE.wasm" { text(&dummy) } else { word }).collect();
-    let _ = good(host.run(&[&words[..], &["-o", "json"]].concat()));
+    let command = &next[next.rfind("ocf-wasm --root").unwrap()..];
+    let _ = good(super::typed::typed(&command.replace("FILE.wasm", text(&plugin("dummy")))));
     let checked = good(host.run(&["check"])).stdout;
     assert!(!checked.contains("to do"), "{checked}");
     let _ = host.call(DUMMY).instance("x").argument("monitor").is(7);
@@ -141,12 +133,13 @@ fn check_finds_what_is_not_as_it_was_installed() {
         let digest = known["agents"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
         host.path().join("lib/blobs/sha256").join(digest)
     };
-    let again = "ocf-wasm install /var/lib/ocf-wasm/blobs/sha256/";
+    let [tool, root] = [format!("ocf-wasm --root {}", text(host.path())), text(host.path()).to_owned()];
+    let again = &format!("{tool} install {root}/lib/blobs/sha256/");
     let current = |root: &Path| fs::read_link(agents(root).join("current")).unwrap();
     is_found(&host, &|root| fs::remove_file(link(root)).unwrap(), "resource.d/ocf-wasm/dummy is not there", again);
     let metadata = |root: &Path| fs::remove_file(agents(root).join("current/metadata.xml")).unwrap();
     is_found(&host, &metadata, "metadata.xml is not there", again);
-    let file = "ocf-wasm install FILE.wasm --allow-unsigned";
+    let file = &format!("{tool} install FILE.wasm --allow-unsigned");
     is_found(&host, &|_| fs::remove_file(blob()).unwrap(), "No such file", file);
     let spoil = |_: &Path| {
         let path = blob();
@@ -156,7 +149,7 @@ fn check_finds_what_is_not_as_it_was_installed() {
     is_found(&host, &spoil, " is damaged", file);
     // Several generations by now: the newest that is whole is offered.
     let remove_current = |root: &Path| fs::remove_file(agents(root).join("current")).unwrap();
-    is_found(&host, &remove_current, "current: names no generation", "ocf-wasm rollback ocf-wasm/dummy --to 2");
+    is_found(&host, &remove_current, "current: names no generation", &format!("{tool} rollback ocf-wasm/dummy --to 2"));
     let _ = host.add(&variant_of(&plugin("dummy"), 3, host.path()), &[]);
     let remove_generation = |root: &Path| fs::remove_dir_all(agents(root).join(current(root))).unwrap();
     is_found(&host, &remove_generation, "generation 3, the current one, is not in", "--to 2");
@@ -206,8 +199,9 @@ fn check_finds_what_an_instance_needs_and_the_store_has_lost() {
     let policy = fs::read(blob("policy")).unwrap();
     fs::remove_file(blob("policy")).unwrap();
     let told = host.run(&["check"]);
-    let line = "ocf-wasm/dummy: web runs with what the store has lost, its policy: /var/lib/ocf-wasm/blobs/sha256/";
-    assert!(told.code == 1 && told.stdout.contains(line), "{told:#?}");
+    let blobs = host.path().join("lib/blobs/sha256");
+    let line = format!("ocf-wasm/dummy: web runs with what the store has lost, its policy: {}/", blobs.display());
+    assert!(told.code == 1 && told.stdout.contains(&line), "{told:#?}");
     assert!(told.stdout.contains("crm_resource --restart --resource web\n"), "{told:#?}");
     fs::write(blob("policy"), policy).unwrap();
     let _ = good(host.run(&["check"]));

@@ -7,6 +7,7 @@ mod check;
 mod errors;
 mod instances;
 mod place;
+mod typed;
 mod usage;
 
 use std::fs;

@@ -93,7 +93,7 @@ fn a_suggestion_is_there_for_programs_too() {
     let server = plugin("sample-tcp-server");
     let shown = good(host.run(&["suggest", text(&server)])).stdout;
     let known = good(host.run(&["-o", "json", "suggest", text(&server)])).json();
-    let place = "/etc/ocf-wasm/policy/ocf-wasm/sample-tcp-server.toml";
+    let place = host.policy_path("ocf-wasm/sample-tcp-server");
     assert_eq!(known, json!({ "agent": "ocf-wasm/sample-tcp-server", "path": place, "policy": shown }));
 }
 
@@ -103,8 +103,10 @@ fn a_component_is_no_policy() {
     let dummy = plugin("dummy");
     let ran = host.run(&["check", text(&dummy)]);
     assert_eq!(ran.code, 1, "{ran:#?}");
-    let said =
-        "is a component; check reads policies: ocf-wasm inspect shows a component, ocf-wasm suggest a policy for it";
+    let tool = format!("ocf-wasm --root {}", text(host.path()));
+    let said = format!(
+        "is a component; check reads policies: {tool} inspect shows a component, {tool} suggest a policy for it"
+    );
     assert!(ran.stdout.starts_with(&format!("{}: {said}\n", dummy.display())), "{ran:#?}");
     let other = host.path().join("other");
     fs::write(&other, b"\xff\xfe").unwrap();

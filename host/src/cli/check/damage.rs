@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cli::here;
 use crate::instance::{self, Found, Record};
 use crate::ocf::description::{AgentName, Profile};
 use crate::store::{self, Digest, Generation, install, place};
@@ -20,7 +21,7 @@ pub(in crate::cli) struct Damage {
 
 impl Damage {
     fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { what: what.into(), next: next.into() }
+        Self { what: here::said(&what.into()), next: here::said(&next.into()) }
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use self::fit::Misfit;
-use super::Format;
+use super::{Format, here};
 use crate::capability::program::{self, tree, unit};
 use crate::capability::{endpoint, path};
 use crate::ocf::description::{AgentName, Profile};
@@ -53,7 +53,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let component = arguments.component.as_deref().map(examined).transpose()?;
     let checked: Vec<(PathBuf, Checked)> = if named.is_empty() {
         let installed = install::installed().into_iter();
-        installed.map(|(agent, number)| (store::policy_path(&agent), in_place(&agent, number))).collect()
+        let shown = |agent: &AgentName| here::path(&store::policy_path(agent));
+        installed.map(|(agent, number)| (shown(&agent), in_place(&agent, number))).collect()
     } else {
         named.iter().map(|path| (path.clone(), elsewhere(path, component.as_ref()))).collect()
     };
@@ -166,7 +167,7 @@ fn elsewhere(path: &Path, component: Option<&Generation>) -> Checked {
         Ok(Ok(text)) => text,
         Ok(Err(other)) => {
             let is_component = other.as_bytes().starts_with(b"\0asm");
-            let what = if is_component { COMPONENT } else { "is no text; a policy is a text in TOML" };
+            let what = if is_component { &here::said(COMPONENT) } else { "is no text; a policy is a text in TOML" };
             return Checked::refused(format!("{}: {what}", path.display()));
         }
         Err(error) => return Checked::refused(format!("{}: {error}", path.display())),
@@ -184,13 +185,13 @@ fn elsewhere(path: &Path, component: Option<&Generation>) -> Checked {
 /// Reads the policy of an installed agent: it must be safe in its place, what it names must be on this node, and it must
 /// fit the component.
 fn in_place(agent: &AgentName, number: u32) -> Checked {
-    let path = &store::policy_path(agent);
-    let text = match policy::load(path) {
+    let path = &here::path(&store::policy_path(agent));
+    let text = match policy::load(&store::policy_path(agent)) {
         Ok(text) => text,
         Err(Refused::Missing(_)) => {
             return Checked::refused(format!("{}: not there: start is refused", path.display()));
         }
-        Err(error) => return Checked::refused(error.to_string()),
+        Err(error) => return Checked::refused(here::said(&error.to_string())),
     };
     let policy = match Policy::parse(&text, path) {
         Ok(policy) => policy,
@@ -254,7 +255,7 @@ fn node() -> Vec<(&'static str, String)> {
     let user = match crate::sys::user::account(store::USER) {
         _ if alone => "one user only: plugins and programs run as you".to_owned(),
         Some(user) => format!("plugins run as {} ({})", store::USER, user.uid),
-        None => format!("there is no user {}: `ocf-wasm install` makes it", store::USER),
+        None => here::said(&format!("there is no user {}: `ocf-wasm install` makes it", store::USER)),
     };
     let groups = tree::cgroup_root();
     let found = layers::layers(groups.as_deref());

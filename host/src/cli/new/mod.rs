@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Format;
+use super::{Format, here};
 use crate::ocf::description::AgentName;
 
 #[derive(clap::Args)]
@@ -172,7 +172,7 @@ impl Names {
     fn next(&self, given: &Path) -> [String; 3] {
         let test = self.fill("cargo test@PACKAGE@");
         let first = if self.is_member { test } else { format!("cd {} && {test}", given.display()) };
-        [first, self.build(), self.fill("ocf-wasm test @COMPONENT@@POLICY@")]
+        [first, self.build(), here::said(&self.fill("ocf-wasm test @COMPONENT@@POLICY@"))]
     }
 }
 

@@ -9,6 +9,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesStart, BytesText, Event};
 
 use super::{Check, Finding, Not};
+use crate::cli::here;
 
 /// What came of one check.
 pub(super) struct Entry {
@@ -35,6 +36,13 @@ impl Report {
 
     /// Adds what came of a check, and shows it.
     pub(super) fn add(&mut self, check: &Check, finding: Finding, took: Duration) {
+        // Nothing is known any more of the instance, which has the check's name.
+        let hint = format!(" (ocf-wasm why {})", check.name);
+        let finding = finding.map_err(|not| match not {
+            Not::Failed(text) => Not::Failed(text.replace(&hint, "")),
+            Not::Blocked(text) => Not::Blocked(text.replace(&hint, "")),
+            Not::Skipped(text) => Not::Skipped(text),
+        });
         let entry = Entry { check: check.clone(), finding, took };
         if self.is_shown {
             let colour = match (&entry.finding, self.has_colours) {
@@ -51,7 +59,7 @@ impl Report {
                 Err(Not::Failed(text)) => {
                     println!("        {}", text.replace('\n', " | "));
                     println!("        because: {}", check.source);
-                    println!("        what to do: {}", check.advice);
+                    say!("        what to do: {}", check.advice);
                 }
                 Err(Not::Blocked(text) | Not::Skipped(text)) => println!("        {text}"),
             }
@@ -104,7 +112,7 @@ impl Report {
                 serde_json::json!({
                     "name": entry.check.name, "status": entry.word(), "detail": entry.detail(),
                     "took_ms": u64::try_from(entry.took.as_millis()).unwrap_or(u64::MAX),
-                    "what": entry.check.what, "source": entry.check.source, "advice": entry.check.advice,
+                    "what": entry.check.what, "source": entry.check.source, "advice": here::said(entry.check.advice),
                 })
             })
             .collect();
@@ -155,7 +163,7 @@ impl Report {
             xml.write_event(Event::Start(case.borrow()))?;
             let inner = BytesStart::new(element).with_attributes([("message", detail.as_str())]);
             xml.write_event(Event::Start(inner.borrow()))?;
-            xml.write_event(Event::Text(BytesText::new(entry.check.advice)))?;
+            xml.write_event(Event::Text(BytesText::new(&here::said(entry.check.advice))))?;
             xml.write_event(Event::End(inner.to_end()))?;
             xml.write_event(Event::End(case.to_end()))?;
         }

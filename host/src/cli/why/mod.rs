@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use self::story::{Story, Verdict};
-use super::{Format, failure};
+use super::{Format, failure, here};
 use crate::instance;
 use crate::ocf::description::is_secret;
 use crate::ocf::effect::Source;
@@ -57,7 +57,7 @@ fn show(story: &Story, verdict: &Verdict) {
     if let Some(place) = &verdict.place {
         println!("{place}");
     }
-    println!("record: {}", story.state);
+    say!("record: {}", story.state);
     if let Some(record) = &story.record {
         if let Some(pins) = &record.pins {
             println!("  uses generation {} ({:.19}), policy {:.19}", pins.generation, pins.component, pins.policy);
@@ -88,8 +88,11 @@ fn show(story: &Story, verdict: &Verdict) {
     println!("last actions:");
     for action in &story.actions {
         let at = ago(action.at);
-        let reason =
-            if action.reason.is_empty() { String::new() } else { format!("  {}", one_line(&action.reason, 200)) };
+        let reason = if action.reason.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", here::said(&one_line(&action.reason, 200)))
+        };
         println!("  {at:>8} ago  {:16} {:>3}  {:>6} ms{reason}", action.action, action.exit, action.took_ms);
     }
     if verdict.advice.is_empty() && verdict.cleanup.is_none() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::advice;
 use crate::capability::program::{Condition, Report, traces, unit};
+use crate::cli::here;
 use crate::instance::{Action, Directory, Found, History, Record, State};
 use crate::ocf::description::AgentName;
 use crate::ocf::effect::{Effect, Occasion, Stays, effect};
@@ -118,9 +119,13 @@ impl Story {
         let stays = answered.is_some_and(|effect| effect.stays != Stays::Nothing) || self.forgotten().is_some();
         let cleanup =
             stays.then(|| format!("crm_resource --cleanup --resource {}", crate::cli::resource(&self.instance)));
+        let place = place.map(|mut at| {
+            at.path = here::path(&at.path);
+            at
+        });
         Verdict {
             standing,
-            text,
+            text: here::said(&text),
             failure: failure.cloned(),
             effect: answered.or_else(expected),
             place,
@@ -291,7 +296,7 @@ impl Story {
                 .replace("{policy}", &path)
                 .replace("{parameter}", advice::parameter(reason).unwrap_or("NAME"))
         };
-        to_do.into_iter().map(fill).collect()
+        to_do.into_iter().map(fill).map(|text| here::said(&text)).collect()
     }
 }
 
