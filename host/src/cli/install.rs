@@ -11,7 +11,8 @@ use crate::capability::program::tree;
 use crate::ocf::description::{Description, Profile};
 use crate::policy::{self, Policy, Refused, lint};
 use crate::sandbox::layers;
-use crate::store::{self, Generation, install, place};
+use crate::store::install::{self, Part};
+use crate::store::{self, Generation, place};
 
 /// The profile of the metadata, as people write it.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -106,10 +107,15 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     if arguments.dry_run {
         let (version, digest) = (&examined.description.version, examined.digest.short());
         let is_same = |old: &Generation| old.component == examined.digest && old.profile == profile;
-        if before.is_some_and(|(_, old)| is_same(&old)) && place::is_right(&agent) {
-            println!("{agent} {version} is installed already ({digest}): nothing would change");
-        } else {
-            println!("would install {agent} {version} ({digest})");
+        match before.filter(|(_, old)| is_same(old)).map(|_| install::lost(&examined)) {
+            None => println!("would install {agent} {version} ({digest})"),
+            Some(lost) if lost.is_empty() => {
+                println!("{agent} {version} is installed already ({digest}): nothing would change");
+            }
+            Some(lost) => {
+                println!("{agent} {version} is installed already ({digest})");
+                lost.iter().for_each(|part| say!("  would put back {}", part.told(&agent)));
+            }
         }
         if !asked.is_empty() {
             println!("  not granted: {}", asked.join(", "));
@@ -119,7 +125,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let was_in_place = place::is_right(&agent);
+    let lost = install::lost(&examined);
     let number = install::add(&examined, profile)?;
     let generation = store::generation(&agent, number).map_err(|e| anyhow::anyhow!("{e:?}"))?;
     let tried = if arguments.next_start { Ok(Vec::new()) } else { repin::try_all(&agent, number, &generation) };
@@ -127,15 +133,15 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let kept =
         install::switch(&agent, number, arguments.replace).inspect_err(|_| install::take_back(&agent, number))?;
     let repinned = repin::keep_all(trials)?;
-    let already = before.filter(|(old, _)| *old == number).map(|_| was_in_place);
-    report(&agent, (number, &generation), already, &asked, &repinned, kept.as_deref(), format)
+    let already = before.filter(|(old, _)| *old == number).map(|_| lost);
+    report(&agent, (number, &generation), already.as_deref(), &asked, &repinned, kept.as_deref(), format)
 }
 
-/// Says what was done. `already`: it was installed before, and whether it was where Pacemaker looks.
+/// Says what was done. `already`: it was installed before, and what of it had been lost.
 fn report(
     agent: &crate::ocf::description::AgentName,
     (number, generation): (u32, &Generation),
-    already: Option<bool>,
+    already: Option<&[Part]>,
     asked: &[String],
     repinned: &[String],
     kept: Option<&Path>,
@@ -146,6 +152,7 @@ fn report(
             "agent": agent.to_string(), "version": generation.description.version, "generation": number,
             "digest": generation.component.to_string(), "not_granted": asked, "repinned": repinned,
             "replaced": kept.map(here::path),
+            "restored": already.unwrap_or_default().iter().map(|part| part.word()).collect::<Vec<_>>(),
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -156,14 +163,14 @@ fn report(
             let digest = generation.component.short();
             println!("installed {agent} {version} as generation {number} ({digest}), {place}");
         }
-        Some(false) => {
-            println!("{agent} {version} is installed already (generation {number}); its place is put right, {place}");
-        }
-        Some(true) if repinned.is_empty() => {
+        Some([]) if repinned.is_empty() => {
             println!("{agent} {version} is installed already, nothing to do (generation {number}, {place})");
             return Ok(ExitCode::SUCCESS);
         }
-        Some(true) => println!("{agent} {version} is installed already (generation {number}, {place})"),
+        Some(lost) => {
+            println!("{agent} {version} is installed already (generation {number}, {place})");
+            lost.iter().for_each(|part| say!("  was lost and is put back: {}", part.told(agent)));
+        }
     }
     if let Some(kept) = kept {
         say!("  what was in its place is kept as {}", kept.display());

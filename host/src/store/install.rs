@@ -231,6 +231,54 @@ pub fn add(examined: &Examined, profile: Profile) -> Result<u32> {
     Ok(number)
 }
 
+/// A part of what is installed that can be lost by itself, and comes back with the next install.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The component in the store.
+    Component,
+    /// Its native code in the cache.
+    Native,
+    /// The link by which Pacemaker finds the agent.
+    Link,
+    /// The operator's list, agents.toml.
+    List,
+}
+
+impl Part {
+    /// The word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Component => "component",
+            Self::Native => "native-code",
+            Self::Link => "link",
+            Self::List => "list",
+        }
+    }
+
+    /// Returns its name and where it is, for people.
+    pub fn told(self, agent: &AgentName) -> String {
+        match self {
+            Self::Component => format!("its component in {LIB}/blobs"),
+            Self::Native => format!("its native code in {}", super::CACHE),
+            Self::Link => place::path(agent).display().to_string(),
+            Self::List => AGENTS_TOML.to_owned(),
+        }
+    }
+}
+
+/// What of a component that is installed already is lost or damaged, and will be put back.
+pub fn lost(examined: &Examined) -> Vec<Part> {
+    let digest = &examined.digest;
+    let is_kept = super::kept(digest).is_ok_and(|bytes| Digest::of(&bytes) == *digest);
+    let parts = [
+        (Part::Component, is_kept),
+        (Part::Native, native::is_there(digest)),
+        (Part::Link, place::is_right(&examined.description.name)),
+        (Part::List, fs::read_to_string(AGENTS_TOML).is_ok_and(|text| text == list())),
+    ];
+    parts.into_iter().filter(|(_, is_there)| !is_there).map(|(part, _)| part).collect()
+}
+
 /// Keeps a component and its native code, without making a generation of it.
 ///
 /// # Errors
@@ -340,8 +388,8 @@ fn known() -> Vec<AgentName> {
     found
 }
 
-/// Writes the list of installed agents for the operator.
-fn write_list() -> Result<()> {
+/// The list of installed agents for the operator.
+fn list() -> String {
     let mut text =
         "# What is installed on this node. Kept by `ocf-wasm install`, `rollback` and `remove`.\n".to_owned();
     for (agent, number) in installed() {
@@ -350,11 +398,16 @@ fn write_list() -> Result<()> {
             text.push_str(&format!("\n[[agent]]\nname = \"{agent}\"\nversion = \"{version}\"\ngeneration = {number}\ndigest = \"{digest}\"\n"));
         }
     }
+    text
+}
+
+/// Writes that list.
+fn write_list() -> Result<()> {
     let path = Path::new(AGENTS_TOML);
     if let Some(above) = path.parent() {
         fs::create_dir_all(above).with_context(|| above.display().to_string())?;
     }
-    crate::sealed::replace(path, text.as_bytes(), 0o644).with_context(|| path.display().to_string())
+    crate::sealed::replace(path, list().as_bytes(), 0o644).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

@@ -88,6 +88,12 @@ fn is_ours(component: &Digest, head: &[u8], code: &[u8]) -> bool {
     mac.is_some_and(|mac| mac.verify_slice(&head[4..4 + MAC_BYTES]).is_ok())
 }
 
+/// Whether the code of a component is in the cache, and would be used.
+#[cfg(feature = "tool")]
+pub(super) fn is_there(component: &Digest) -> bool {
+    load(component).is_some()
+}
+
 /// Returns the code of a component, compiling it if need be: once, however many ask. The cache is never needed: where it
 /// cannot be written, or what lies there not be believed, each action makes its own.
 ///

@@ -1,7 +1,9 @@
 //! What all verbs have in common: what cannot be printed is told, wrong usage names the usage of its verb.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
@@ -126,20 +128,50 @@ fn what_is_installed_already_is_not_installed_again() {
     let (agent, cache) = (host.path().join("resource.d").join(DUMMY), host.path().join("cache"));
     let natives = || fs::read_dir(&cache).unwrap().count();
     let warm = natives();
+    let nothing = "ocf-wasm/dummy 0.1.0 is installed already, nothing to do (generation 1, ocf:ocf-wasm:dummy)\n";
+    assert_eq!(install(), nothing);
+    // What was lost comes back, and is named.
+    let blob = fs::read_dir(host.path().join("lib/blobs/sha256")).unwrap().map(|entry| entry.unwrap().path());
+    let blob = blob.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let native = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+    let native = native.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let list = host.path().join("etc/agents.toml");
+    let spoil = |path: &Path| {
+        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+        fs::write(path, "spoilt").unwrap();
+    };
+    let told = |part: &str| {
+        let part = part.replace("DIR", text(host.path()));
+        let said = "ocf-wasm/dummy 0.1.0 is installed already (generation 1, ocf:ocf-wasm:dummy)\n";
+        let would = good(host.run(&["install", text(&dummy), "--allow-unsigned", "--dry-run"])).stdout;
+        assert!(would.ends_with(&format!("\n  would put back {part}\n")), "{would}");
+        let again = install();
+        let rest = again.strip_prefix(said).unwrap_or_else(|| panic!("{again}"));
+        assert_eq!(rest.lines().filter(|line| line.contains("was lost and is put back: ")).count(), 1, "{again}");
+        assert!(rest.starts_with(&format!("  was lost and is put back: {part}\n")), "{again}");
+        assert_eq!((install(), last()), (nothing.to_owned(), json!("start")));
+    };
     fs::remove_dir_all(&cache).unwrap();
-    assert_eq!(
-        install(),
-        "ocf-wasm/dummy 0.1.0 is installed already, nothing to do (generation 1, ocf:ocf-wasm:dummy)\n"
-    );
-    assert_eq!((last(), natives()), (json!("start"), warm));
-    // For programs it is what it was.
-    let known = good(host.run(&["-o", "json", "install", text(&dummy), "--allow-unsigned"])).json();
-    assert_eq!((&known["generation"], &known["repinned"]), (&json!(1), &json!([])));
+    told("its native code in DIR/cache");
+    assert_eq!(natives(), warm);
+    spoil(&native);
+    told("its native code in DIR/cache");
+    fs::remove_file(&blob).unwrap();
+    told("its component in DIR/lib/blobs");
+    spoil(&blob);
+    told("its component in DIR/lib/blobs");
+    fs::remove_file(&list).unwrap();
+    told("DIR/etc/agents.toml");
     fs::remove_file(&agent).unwrap();
-    let again = install();
-    let said = "ocf-wasm/dummy 0.1.0 is installed already (generation 1); its place is put right, ocf:ocf-wasm:dummy\n";
-    assert!(again.starts_with(said), "{again}");
-    assert!(agent.is_symlink());
+    told("DIR/resource.d/ocf-wasm/dummy");
+    assert!(agent.is_symlink() && list.is_file());
+    // For programs it is what it was, but for what came back.
+    fs::remove_file(&blob).unwrap();
+    fs::remove_file(&agent).unwrap();
+    let known = || good(host.run(&["-o", "json", "install", text(&dummy), "--allow-unsigned"])).json();
+    assert_eq!(known()["restored"], json!(["component", "link"]));
+    let known = known();
+    assert_eq!((&known["generation"], &known["repinned"], &known["restored"]), (&json!(1), &json!([]), &json!([])));
     let _ = host.action(DUMMY, "stop").is(0);
     // In the other profile it is another generation.
     let other = good(host.run(&["install", text(&dummy), "--allow-unsigned", "--profile", "1.0"])).stdout;
