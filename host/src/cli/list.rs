@@ -6,8 +6,22 @@ use anyhow::Result;
 
 use super::Format;
 use super::check::damage;
-use crate::instance::{self, Found};
+use crate::instance::{self, Action, Directory, Found, History, State};
+use crate::ocf::outcome::was_failure;
 use crate::store;
+
+/// The start or stop that began and failed. The record goes on saying that it began, since it may have left something,
+/// until a stop was verified.
+fn failed(state: State, directory: &Directory) -> Option<Action> {
+    let begins = |action: &Action| matches!(action.action.as_str(), "start" | "migrate_from");
+    let last = History::of(directory).last().into_iter().rfind(|action| begins(action) || action.action == "stop")?;
+    let is_meant = match state {
+        State::Starting => begins(&last),
+        State::Stopping => !begins(&last),
+        State::Refused | State::Started | State::Adopted | State::Stopped => false,
+    };
+    (is_meant && was_failure(last.exit, false)).then_some(last)
+}
 
 pub(super) fn run(format: Format) -> Result<ExitCode> {
     let agents: Vec<_> = damage::all()
@@ -21,12 +35,15 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
     let instances: Vec<_> = instance::list()
         .into_iter()
         .map(|(agent, instance, directory)| {
-            let (state, generation) = match directory.record() {
-                Found::Record(record) => (record.state.word(), record.pins.map(|pins| pins.generation)),
-                Found::None => ("none", None),
-                Found::Unknown(_) => ("unknown", None),
+            let (state, generation, failed) = match directory.record() {
+                Found::Record(record) => {
+                    let failed = failed(record.state, &directory);
+                    (record.state.word(), record.pins.map(|pins| pins.generation), failed)
+                }
+                Found::None => ("none", None, None),
+                Found::Unknown(_) => ("unknown", None, None),
             };
-            (agent, instance, state, generation)
+            (agent, instance, state, generation, failed)
         })
         .collect();
     if !instance::can_be_seen() {
@@ -46,8 +63,11 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
             .collect();
         let instances: Vec<_> = instances
             .iter()
-            .map(|(agent, instance, state, generation)| {
-                serde_json::json!({ "agent": agent.to_string(), "instance": instance, "state": state, "generation": generation })
+            .map(|(agent, instance, state, generation, failed)| {
+                serde_json::json!({
+                    "agent": agent.to_string(), "instance": instance, "state": state, "generation": generation,
+                    "failed": failed.as_ref().map(|action| &action.action),
+                })
             })
             .collect();
         super::json(&serde_json::json!({ "agents": agents, "instances": instances }))?;
@@ -65,7 +85,11 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
             say!("  damaged: {} (ocf-wasm check)", damage.what);
         }
     }
-    for (agent, instance, state, generation) in &instances {
+    for (agent, instance, state, generation, failed) in &instances {
+        let state = match failed {
+            Some(action) => format!("{} failed", action.action),
+            None => (*state).to_owned(),
+        };
         let pinned = generation.map(|n| format!(", generation {n}")).unwrap_or_default();
         println!("  {instance:30} {state}{pinned} ({agent})");
     }

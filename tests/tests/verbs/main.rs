@@ -242,7 +242,10 @@ fn list_shows_agents_generations_and_instances() {
         let all = known["instances"].as_array().unwrap();
         all.iter().find(|instance| instance["instance"] == name).unwrap_or_else(|| panic!("{name}: {known}")).clone()
     };
-    assert_eq!(of("flag"), json!({ "agent": DUMMY, "instance": "flag", "state": "started", "generation": 1 }));
+    assert_eq!(
+        of("flag"),
+        json!({ "agent": DUMMY, "instance": "flag", "state": "started", "generation": 1, "failed": null })
+    );
     assert_eq!(of("old")["state"], "stopped");
     let shown = good(host.run(&["list"])).stdout;
     let digest = known["agents"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
