@@ -104,9 +104,13 @@ fn broken_promises(steps: &[Step], done: &[Done]) -> String {
     complaint
 }
 
-/// Runs a block on a node of its own.
-fn run(block: &Block) -> String {
+/// Runs a block on a node of its own, for who has read so far: private roots that were used above are used already.
+fn run(block: &Block, above: &[Step]) -> String {
     let steps = steps(block);
+    let used: Vec<String> = above
+        .iter()
+        .filter_map(|step| Some(format!("mkdir -p {0}; ocf-wasm --root {0} check", acting(&step.command)?)))
+        .collect();
     let first = &steps[0].command;
     let place = ELSEWHERE.iter().find(|(command, _)| command == first).map_or("", |(_, place)| *place);
     let commands: Vec<String> = steps
@@ -114,8 +118,14 @@ fn run(block: &Block) -> String {
         .map(|step| INSTEAD.iter().find(|(line, ..)| *line == step.command).map_or(step.command.as_str(), |row| row.2))
         .map(str::to_owned)
         .collect();
-    let done = play(&commands, checkout().join(place).to_str().unwrap());
-    broken_promises(&steps, &done)
+    let done = play(&[used.clone(), commands].concat(), checkout().join(place).to_str().unwrap());
+    broken_promises(&steps, &done[used.len()..])
+}
+
+/// The private root that a command acts in or checks.
+fn acting(command: &str) -> Option<&str> {
+    let (root, verb) = command.split_once("ocf-wasm --root ")?.1.split_once(' ')?;
+    (verb.starts_with("run ") || verb.starts_with("check ")).then_some(root)
 }
 
 #[test]
@@ -126,8 +136,10 @@ fn transcripts_and_commands_do_what_they_show() {
     let mut complaint = String::new();
     let mut ran = 0;
     for document in documents() {
+        let mut above = Vec::new();
         for block in blocks(&document.text).iter().filter(|block| !steps(block).is_empty()) {
-            let broken = run(block);
+            let broken = run(block, &above);
+            above.extend(steps(block));
             if !broken.is_empty() {
                 write!(complaint, "\n{}:{}\n{broken}", document.path, block.line).unwrap();
             }
@@ -145,7 +157,7 @@ fn a_broken_promise_is_noticed() {
     }
     let text = "```console\n$ false\n$ echo $?\n1\n$ cd /; x=2\n$ pwd | tr / + && echo $x\n+\n2\n$ echo no >&2\nyes\n\
                 $ printf cut\ncut\n```\n```sh\ntrue\ntest -e /etc/ocf-wasm\n```\n";
-    let broken: Vec<String> = blocks(text).iter().map(run).collect();
+    let broken: Vec<String> = blocks(text).iter().map(|block| run(block, &[])).collect();
     assert_eq!(
         broken,
         [
