@@ -5,6 +5,7 @@
 
 mod check;
 mod errors;
+mod fits;
 mod instances;
 mod place;
 mod typed;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::narrow;
 use crate::policy::{Diagnostic, Lifetime, Place, Policy, Severity, nearest, place};
 use crate::sandbox::confinement::Network;
 use crate::store::{Generation, Request};
@@ -17,6 +18,8 @@ use crate::store::{Generation, Request};
 pub(super) enum Misfit {
     /// At this place of the policy.
     At(Diagnostic),
+    /// At this place something is granted, and not as the component asks for it: an action that needs it is refused.
+    Narrow(Diagnostic),
     /// Nowhere in it: what the component asks for and the policy does not bind.
     Unbound(Request),
     /// Nor what is missing between two of its labels: a daemon, and an endpoint that it cannot be.
@@ -29,10 +32,15 @@ impl Misfit {
         matches!(self, Self::At(diagnostic) if diagnostic.severity == Severity::Error)
     }
 
+    /// Whether an action may be refused that the component's author meant to work.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.is_error() || matches!(self, Self::Narrow(_) | Self::Unbound(_))
+    }
+
     /// What programs are told.
     pub(super) fn told(&self) -> serde_json::Value {
         match self {
-            Self::At(at) => serde_json::json!({
+            Self::At(at) | Self::Narrow(at) => serde_json::json!({
                 "severity": if at.severity == Severity::Error { "error" } else { "warning" },
                 "line": at.line, "column": at.column, "message": at.message, "hint": at.hint,
             }),
@@ -46,14 +54,14 @@ impl Misfit {
     /// What people are told.
     pub(super) fn text(&self, path: &Path) -> String {
         match self {
-            Self::At(diagnostic) => diagnostic.to_string(),
+            Self::At(diagnostic) | Self::Narrow(diagnostic) => diagnostic.to_string(),
             Self::Unbound(_) | Self::Unreachable(..) => format!("note: {}: {}", path.display(), self.sentence()),
         }
     }
 
     fn sentence(&self) -> String {
         match self {
-            Self::At(diagnostic) => diagnostic.message.clone(),
+            Self::At(diagnostic) | Self::Narrow(diagnostic) => diagnostic.message.clone(),
             Self::Unbound(Request { kind, name, why, .. }) => {
                 format!("{kind} {name} is not bound, so it is not granted: the plugin asks for it as \"{why}\"")
             }
@@ -86,31 +94,46 @@ pub(super) fn misfits(policy: &Policy, text: &str, path: &Path, generation: &Gen
             format!("the policy is for other components than the one that is installed, {}", generation.component);
         found.extend(place::point(text, path, &["plugin", "digest"], Severity::Error, message));
     }
-    let asked = |kind: &str, name: &str| generation.requests.iter().any(|r| r.kind == kind && r.name == name);
+    let asked = |kind: &str, name: &str| generation.requests.iter().find(|r| r.kind == kind && r.name == name);
+    let mut narrow = narrow::of_defaults(policy, &generation.description, text, path);
     for (kind, labels) in whole.get_ref().iter().filter(|(kind, _)| !NO_LABELS.contains(&kind.get_ref().as_ref())) {
         let kind = kind.get_ref().as_ref();
         for (label, grant) in labels.get_ref().as_table().into_iter().flatten() {
             let label = label.get_ref().as_ref();
-            if asked(kind, label) {
+            if let Some(request) = asked(kind, label) {
+                narrow.extend(
+                    grant.get_ref().as_table().into_iter().flat_map(|t| narrow::of_label(t, request, text, path)),
+                );
                 let mut open = Vec::new();
                 parameters(grant.get_ref(), false, &mut open);
+                narrow.extend(open.iter().filter_map(|open| unset(open, text, path, [kind, label], generation)));
                 found.extend(open.into_iter().filter_map(|open| unknown(&open, text, path, [kind, label], generation)));
             } else if !is_of_the_host(policy, kind, label) {
                 let known: Vec<&str> =
                     generation.requests.iter().filter(|r| r.kind == kind).map(|r| r.name.as_str()).collect();
                 let message = format!("the plugin never asks for {kind} {label}");
                 let at = place::point(text, path, &[kind, label], Severity::Warning, message);
-                found.extend(at.map(|at| hinted(at, label, &known)));
+                let other = generation.requests.iter().find(|r| r.kind != kind && r.name == label);
+                let at = at.map(|at| hinted(at, label, &known));
+                found.extend(at.map(|mut at| {
+                    at.hint = other.map(|other| format!("it asks for {} {label}", other.kind)).or(at.hint);
+                    at
+                }));
             }
         }
     }
-    found.sort_by_key(|at| (at.line, at.column));
+    let mut found: Vec<Misfit> =
+        found.into_iter().map(Misfit::At).chain(narrow.into_iter().map(Misfit::Narrow)).collect();
+    found.sort_by_key(|misfit| match misfit {
+        Misfit::At(at) | Misfit::Narrow(at) => (at.line, at.column),
+        Misfit::Unbound(_) | Misfit::Unreachable(..) => (usize::MAX, 0),
+    });
     let is_bound = |request: &&Request| {
         let labels = whole.get_ref().get(request.kind.as_str()).and_then(|labels| labels.get_ref().as_table());
         labels.is_some_and(|labels| labels.contains_key(request.name.as_str()))
     };
     let unbound = generation.requests.iter().filter(|request| !is_bound(request)).cloned().map(Misfit::Unbound);
-    found.into_iter().map(Misfit::At).chain(unbound).chain(unreachable(policy)).collect()
+    found.into_iter().chain(unbound).chain(unreachable(policy)).collect()
 }
 
 /// A value that is filled in from a parameter, and whether it is left out as long as that is not set.
@@ -129,9 +152,9 @@ fn parameters(value: &DeValue<'_>, is_optional: bool, found: &mut Vec<Open>) {
             }
             for (key, value) in table {
                 match (key.get_ref().as_ref(), value.get_ref()) {
-                    // Its keys are names of variables. One without a value is not set.
-                    ("environment", DeValue::Table(variables)) => {
-                        variables.iter().for_each(|(_, value)| parameters(value.get_ref(), true, found));
+                    // Its keys are names of variables. One without a value is not set, and names no place to see.
+                    ("environment" | "view", DeValue::Table(inner)) => {
+                        inner.iter().for_each(|(_, value)| parameters(value.get_ref(), true, found));
                     }
                     (_, value) => parameters(value, is_optional, found),
                 }
@@ -160,6 +183,23 @@ fn unknown(open: &Open, text: &str, path: &Path, label: [&str; 2], generation: &
     let mut at = hinted(at, &open.parameter, &known);
     at.severity = severity;
     at.expected = (!known.is_empty()).then(|| known.join(", "));
+    Some(at)
+}
+
+/// Tells of a parameter that need not be set, where its value is needed.
+fn unset(open: &Open, text: &str, path: &Path, label: [&str; 2], generation: &Generation) -> Option<Diagnostic> {
+    let mut parameters = generation.description.parameters.iter();
+    let parameter = parameters.find(|p| p.name == open.parameter && !p.required && p.default.is_none())?;
+    if open.is_optional {
+        return None;
+    }
+    let message = format!(
+        "parameter {} need not be set and has no default: without it, what needs this is refused",
+        parameter.name
+    );
+    let mut at = place::point_at_open(text, path, &label, ("param", &open.parameter), message)?;
+    at.hint = Some("an argument in a list of its own is left out where it is not set".to_owned());
+    at.severity = Severity::Warning;
     Some(at)
 }
 

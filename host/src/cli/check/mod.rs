@@ -2,6 +2,7 @@
 
 pub(super) mod damage;
 mod fit;
+mod narrow;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use crate::store::{self, Generation, install};
 pub(super) struct Arguments {
     /// Policy files; those of all installed agents if none is named
     policies: Vec<PathBuf>,
-    /// Compare the files with this component: its labels, its parameters, its digest
+    /// Compare the files with this component: its labels and what it does with them, its parameters, its digest
     #[arg(long, value_name = "FILE.wasm", requires = "policies")]
     component: Option<PathBuf>,
     /// Exit with 1 for a warning too
@@ -90,6 +91,10 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         for (path, checked) in &checked {
             match &checked.refused {
                 None if checked.is_wrong() => {}
+                None if checked.misfits.iter().any(Misfit::is_refusal) => {
+                    let node = if named.is_empty() { "" } else { ", not compared with this node" };
+                    println!("{}: right, but does not grant all that the plugin asks for{node}", path.display());
+                }
                 None if named.is_empty() => println!("{}: ok", path.display()),
                 None if component.is_some() => {
                     println!("{}: ok with that component, not compared with this node", path.display());

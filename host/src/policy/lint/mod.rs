@@ -8,10 +8,12 @@ use std::path::{Component, Path};
 mod grants;
 mod risks;
 mod units;
+mod values;
 
 pub(super) use risks::RISKS;
 use risks::{Pattern, Risk};
 pub use units::{UnitFacts, of_unit};
+pub use values::refused;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::kind::{Kind, Place};
