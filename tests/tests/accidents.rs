@@ -86,6 +86,23 @@ fn a_record_that_is_gone_is_not_a_stop() {
     server.action("stop").is(0);
 }
 
+/// Where /run is a directory on a disk, it outlasts the boot in which something in it was lost.
+#[test]
+fn what_was_lost_in_another_boot_is_lost_no_more() {
+    let host = TestHost::with(&["dummy"]);
+    let lost = host.path().join("run/.lost");
+    let start = |instance: &'static str| host.action("ocf-wasm/dummy", "start").instance(instance);
+    start("before").is(0);
+    fs::remove_file(host.path().join("run/.begun")).unwrap();
+    // A new instance is what makes the loss be noticed.
+    let _ = start("new").is(1).says("damaged or lost");
+    let _ = start("other").is(1).says("damaged or lost");
+    let boot = fs::read_to_string(&lost).unwrap();
+    assert!(!boot.is_empty());
+    fs::write(&lost, boot.replace('-', "+")).unwrap();
+    start("other").is(0);
+}
+
 /// The action is killed, and what would end its program then is killed as well.
 #[test]
 fn what_a_killed_watcher_left_is_ended_by_the_next_action() {

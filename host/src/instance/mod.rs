@@ -27,7 +27,7 @@ pub const RUN: &str = "/run/ocf-wasm";
 const BEGUN: &str = "/run/ocf-wasm/.begun";
 /// For which boot that was: if it says "this one" and [`BEGUN`] is gone, evidence was lost.
 const MARKER: &str = "/var/lib/ocf-wasm/boot";
-/// Stands in [`RUN`] if evidence of this boot was lost once.
+/// Stands in [`RUN`] if evidence was lost once: in which boot.
 const LOST: &str = "/run/ocf-wasm/.lost";
 
 /// The directory of an instance, which may not be there yet.
@@ -76,7 +76,7 @@ impl Directory {
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
         if is_begun_and_gone() {
-            std::fs::write(LOST, "")?;
+            std::fs::write(LOST, boot::identity())?;
         }
         // In this order: who finds the second and then not the first knows that the first was lost.
         if !Path::new(BEGUN).exists() {
@@ -91,7 +91,12 @@ impl Directory {
 
     /// Whether records of this boot may have been lost, so that "no record" proves nothing.
     pub fn evidence_was_lost() -> bool {
-        Path::new(LOST).exists() || is_begun_and_gone()
+        // Where /run outlasts a boot, so does this, and what was lost is gone with the boot.
+        let was_lost = match std::fs::read_to_string(LOST) {
+            Ok(then) => then.is_empty() || then == boot::identity(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        was_lost || is_begun_and_gone()
     }
 
     /// Reads the record.
