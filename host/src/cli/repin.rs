@@ -15,16 +15,19 @@ use crate::plan::{self, Plan};
 use crate::report::Log;
 use crate::store::{self, Generation};
 
-/// How long one monitor may take here.
-const MONITOR: Duration = Duration::from_secs(20);
+/// How long one monitor may take here: the two of an instance keep a stop waiting, which fences the node if it waits for
+/// longer than its own time, mostly 20 s.
+const MONITOR: Duration = Duration::from_secs(5);
+/// How long an action of the cluster's is waited for.
+const LOCK: Duration = Duration::from_secs(20);
 
-/// An instance that both versions agree on, locked until its record is written.
+/// An instance that both versions agree on. Not locked: as long as others are tried, the cluster acts on it.
 pub(super) struct Trial {
     instance: String,
     directory: Directory,
+    /// As it was tried.
     record: Record,
     plan: Plan,
-    _lock: Lock,
 }
 
 /// Lets the version that each running instance has and another one monitor it.
@@ -34,7 +37,7 @@ pub(super) struct Trial {
 pub(super) fn try_all(agent: &AgentName, number: u32, generation: &Generation) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for (_, instance, directory) in instance::list().into_iter().filter(|(name, ..)| name == agent) {
-        let Ok(lock) = Lock::take(&directory, true, Instant::now() + MONITOR) else {
+        let Ok(_lock) = Lock::take(&directory, true, Instant::now() + LOCK) else {
             bail!("{instance}: another action is still running; try again, or --next-start");
         };
         let record = match directory.record() {
@@ -69,19 +72,32 @@ pub(super) fn try_all(agent: &AgentName, number: u32, generation: &Generation) -
                 told(&after)
             );
         }
-        trials.push(Trial { instance, directory, record, plan: new, _lock: lock });
+        trials.push(Trial { instance, directory, record, plan: new });
     }
     Ok(trials)
 }
 
-/// Writes down the new pins.
+/// Writes down the new pins, of what still runs as it was tried: what was stopped or started meanwhile begins with what is
+/// installed by itself.
 ///
 /// # Errors
-/// If a record cannot be written; those before it are.
+/// If an instance is busy, or its record cannot be written; the others are.
 pub(super) fn keep_all(trials: Vec<Trial>) -> Result<Vec<String>> {
     let mut done = Vec::new();
+    let mut busy = Vec::new();
     for trial in trials {
-        let mut record = trial.record;
+        let Ok(_lock) = Lock::take(&trial.directory, true, Instant::now() + LOCK) else {
+            busy.push(trial.instance);
+            continue;
+        };
+        let is_as_tried = |found: &Record| {
+            found.state.is_active() && found.pins == trial.record.pins && found.given == trial.record.given
+        };
+        let mut record = match trial.directory.record() {
+            Found::Record(found) if is_as_tried(&found) => *found,
+            Found::Record(_) | Found::None => continue,
+            Found::Unknown(text) => bail!("{}: {text}", trial.instance),
+        };
         store::keep(trial.plan.policy_text.as_bytes())?;
         record.pins = Some(trial.plan.pins);
         record.given = trial.plan.given;
@@ -89,6 +105,12 @@ pub(super) fn keep_all(trials: Vec<Trial>) -> Result<Vec<String>> {
         trial.directory.save(&record)?;
         note(&trial.directory, Exit::Success, "");
         done.push(trial.instance);
+    }
+    if !busy.is_empty() {
+        bail!(
+            "{}: another action is still running, so it goes on with the version before; do the same again",
+            busy.join(", ")
+        );
     }
     Ok(done)
 }

@@ -8,6 +8,7 @@ mod errors;
 mod fits;
 mod instances;
 mod place;
+mod swap;
 mod typed;
 mod usage;
 
