@@ -183,7 +183,7 @@ impl Exchange {
     }
 
     fn receive_from_line(&mut self, most: usize) -> Answer<Piece> {
-        let mut bytes = vec![0; PIECE_BYTES.min(most - self.received)];
+        let mut bytes = vec![0; PIECE_BYTES.min(most.saturating_sub(self.received))];
         if bytes.is_empty() {
             return Ok(Piece { bytes, end: Some(Reach::Silent) });
         }

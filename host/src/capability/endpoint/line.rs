@@ -106,7 +106,7 @@ impl Permit {
                 self.label,
                 found.uid()
             ))),
-            Err(error) => Err(Error::Unavailable(format!("endpoint {}: who listens there: {error}", self.label))),
+            Err(error) => Err(Error::Other(format!("endpoint {}: who listens there: {error}", self.label))),
         }
     }
 }

@@ -40,7 +40,8 @@ impl Permit {
     /// Whether somebody of this node listens there.
     ///
     /// # Errors
-    /// `denied`, `unavailable` for a socket that is not safe; `unavailable` if the kernel does not tell.
+    /// `denied`, `unavailable` for a socket that is not safe; `other` if the kernel does not tell, which says nothing of
+    /// what is installed.
     pub fn listening(self) -> Answer<bool> {
         let found = match &self.target {
             Target::Tcp(address) => inet(*address, TCP, LISTEN, self.until),
@@ -62,7 +63,7 @@ impl Permit {
         };
         found.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut if self.by_action => Error::TimedOut,
-            _ => Error::Unavailable(format!("endpoint {}: the kernel does not tell who listens: {error}", self.label)),
+            _ => Error::Other(format!("endpoint {}: the kernel does not tell who listens: {error}", self.label)),
         })
     }
 }
