@@ -16,6 +16,9 @@ use crate::ocf::parameter;
 /// What a plugin can ask for, as a policy calls it.
 const KINDS: [&str; 3] = ["program", "path", "endpoint"];
 
+/// How long a version may be, in bytes.
+const VERSION_BYTES: usize = 64;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Note {
@@ -108,7 +111,7 @@ fn description_of(note: AgentNote, parameters: Vec<Parameter>, exports: Exports)
     if note.short.trim().is_empty() {
         bail!("{name}: its short description is empty: say in a few words what it is");
     }
-    one_line("version", &note.version)?;
+    check_version(&note.version)?;
     shown("short description", &note.short)?;
     shown("long description", &note.long)?;
     let timeouts: Result<Vec<_>> = note.timeouts.iter().map(|(action, text)| Ok((action.clone(), ms(text)?))).collect();
@@ -144,6 +147,16 @@ fn monitors_of(notes: &[MonitorNote], plain_ms: u64) -> Result<Vec<Monitor>> {
     }
     monitors.sort_by_key(|monitor| monitor.level);
     Ok(monitors)
+}
+
+/// It stands in the audit between words of the host's, and where agents are listed: one word, and a short one.
+fn check_version(version: &str) -> Result<()> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".+~_-".contains(c);
+    if version.is_empty() || version.len() > VERSION_BYTES || !version.chars().all(is_plain) {
+        let shown = version.escape_debug();
+        bail!("version {shown:.80}: 1-{VERSION_BYTES} letters, digits, `.`, `+`, `~`, `_` and `-`");
+    }
+    Ok(())
 }
 
 /// A span of time that is more than nothing.

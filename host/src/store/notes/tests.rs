@@ -38,7 +38,10 @@ fn what_no_reader_could_take_is_refused() {
     for (agent, parameter, says) in [
         (&[(r#""short":"s""#, r#""short":" ""#)][..], &[][..], "a/b: its short description is empty"),
         (&[(r#""long":"l""#, r#""long":"\u0007""#)], &[], "its long description has a character"),
-        (&[(r#""version":"1""#, r#""version":"1\n2""#)], &[], "its version has a line break"),
+        (&[(r#""version":"1""#, r#""version":"1\n2""#)], &[], "version 1\\n2: 1-64 letters"),
+        (&[(r#""version":"1""#, r#""version":"1 signer=acme""#)], &[], "version 1 signer=acme: 1-64 letters"),
+        (&[(r#""version":"1""#, r#""version":"1\"""#)], &[], "1-64 letters"),
+        (&[(r#""version":"1""#, r#""version":"""#)], &[], "1-64 letters"),
         (&[(r#""interval":"10s""#, r#""interval":"0""#)], &[], "`0` is not a duration"),
         (&[(r#""start":"20s""#, r#""start":"soon""#)], &[], "`soon` is not a duration"),
         (&[(r#""level":20"#, r#""level":0"#)], &[], "check level 0 is the plain monitor"),
