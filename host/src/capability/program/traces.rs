@@ -2,6 +2,7 @@
 //! a record, so that a deleted file is not taken for a stop. And what tells of programs of actions that were killed.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -97,9 +98,13 @@ fn keepers(instance: &str, mark: u32) -> impl Iterator<Item = ProcessId> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(move |pid| {
+        // Anybody can be called so; ours belong to who we are.
+        let owner = std::fs::metadata(format!("/proc/{pid}")).map(|facts| facts.uid());
         // Of a zombie it is empty.
         let found = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        found.strip_prefix(line.as_slice()).is_some_and(|rest| rest.first() == Some(&0) && rest.ends_with(&mark))
+        let is_called_so =
+            found.strip_prefix(line.as_slice()).is_some_and(|rest| rest.first() == Some(&0) && rest.ends_with(&mark));
+        is_called_so && owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
     })
     .filter_map(ProcessId::now)
 }
@@ -110,10 +115,20 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
 
     #[test]
-    fn a_keeper_is_found_by_the_mark_of_its_instance() {
+    fn a_keeper_is_found_by_the_mark_of_its_instance_and_its_user() {
+        let own = nix::unistd::geteuid().as_raw();
+        assert_eq!(found_of(own), [true, false, false]);
+        if own == 0 {
+            assert_eq!(found_of(65_534), [false; 3]);
+        }
+    }
+
+    /// Whether a keeper of a user is found by its name and mark, by another mark, and by another name.
+    fn found_of(user: u32) -> [bool; 3] {
         // A shell under the keeper's name, whose instance is called as its option.
         let mut command = std::process::Command::new("sh");
         command.arg0(keeper::NAME).args(["-c", "read word; exit", "0abcdef1"]).stdin(std::process::Stdio::piped());
+        command.uid(user);
         let mut keeper = command.spawn().unwrap();
         let pid = keeper.id().cast_signed();
         // Until the shell is executed it has this test's words.
@@ -126,8 +141,8 @@ mod tests {
         let seen = [found("-c", 0x0abc_def1), found("-c", 1), found("-", 0x0abc_def1)];
         keeper.kill().unwrap();
         keeper.wait().unwrap();
-        assert_eq!(seen, [vec![pid], vec![], vec![]]);
         assert!(found("-c", 0x0abc_def1).is_empty());
+        seen.map(|found| found == [pid])
     }
 
     #[test]
