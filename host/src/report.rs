@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::ocf::description::is_secret;
 use crate::ocf::outcome::one_line;
@@ -18,6 +19,8 @@ use crate::sys::trusted;
 
 /// Bytes of one log line.
 const LINE_BYTES: usize = 2048;
+/// How long a line of the audit waits for room in the log's queue.
+const AUDIT_WAIT: Duration = Duration::from_millis(100);
 /// Bytes of the shortest secret that is found again in what is told: a shorter one would be found in what it is not.
 pub const SECRET_BYTES: usize = 4;
 /// Where the system's log listens.
@@ -94,7 +97,8 @@ impl Log {
     pub fn audit(&self, text: &str) {
         let text = one_line(&self.masked(text), LINE_BYTES);
         if self.target.facility.is_some() {
-            self.to_system(facility_number("authpriv") * 8 + 6, "AUDIT", &text);
+            // Who fills the log's queue, as any granted program can, does not hide by that what was done.
+            self.to_system(facility_number("authpriv") * 8 + 6, "AUDIT", &text, Some(AUDIT_WAIT));
         }
         self.to_file("AUDIT", &text);
     }
@@ -112,7 +116,7 @@ impl Log {
         };
         let text = one_line(&self.masked(text), LINE_BYTES);
         if let Some(facility) = &self.target.facility {
-            self.to_system(facility_number(facility) * 8 + severity, word, &text);
+            self.to_system(facility_number(facility) * 8 + severity, word, &text, None);
         }
         self.to_file(word, &text);
         if self.to_stderr && (level != Level::Info || std::io::stderr().is_terminal()) {
@@ -122,10 +126,14 @@ impl Log {
 }
 
 impl Log {
-    fn to_system(&self, priority: u32, word: &str, text: &str) {
+    /// `wait` is how long at most it waits for room; none: not at all.
+    fn to_system(&self, priority: u32, word: &str, text: &str, wait: Option<Duration>) {
         let message = format!("<{priority}>{} {}: {word}: {text}", crate::sys::clock::local_stamp(), self.tag);
         if let Ok(socket) = UnixDatagram::unbound() {
-            let _ = socket.set_nonblocking(true);
+            let _ = match wait {
+                Some(wait) => socket.set_write_timeout(Some(wait)),
+                None => socket.set_nonblocking(true),
+            };
             let _ = socket.send_to(message.as_bytes(), SYSLOG);
         }
     }
