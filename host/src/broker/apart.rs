@@ -5,7 +5,8 @@
 //! a policy grants and executes nothing itself: a copy of it does, made when it is first needed, and left behind if it
 //! hangs.
 //!
-//! The bytes of files and the starts of programs are counted where they are used, here. What must never enter here: a change
+//! The bytes of files and the starts of programs are counted where they are used, here, and what is left of them comes back
+//! with each answer, so that the next copy goes on from there. What must never enter here: a change
 //! of the record, a count of questions.
 
 use std::time::{Duration, Instant};
@@ -73,11 +74,20 @@ impl Broker<'_> {
             Some(apart) => apart,
             None => self.split().map_err(|error| Error::Other(format!("no process: {error}")))?,
         };
+        // What a copy that is lost has used of it, it does not tell.
+        let most = match &call {
+            Call::PathRead { limit, .. } => (usize::try_from(*limit).unwrap_or(usize::MAX), 0),
+            Call::PathWrite { content, .. } => (0, content.len()),
+            _ => (0, 0),
+        };
         let question = encode(&Question { is_asked_only, left, call });
         let answer = apart.channel.send_bytes(&question, until).and_then(|()| apart.channel.receive(until));
+        if answer.is_err() {
+            self.path_bytes.spend(most);
+        }
         match answer {
-            Ok(answer) => {
-                self.apart = Some(apart);
+            Ok((answer, path_bytes)) => {
+                (self.apart, self.path_bytes) = (Some(apart), path_bytes);
                 answer
             }
             Err(Lost::TimedOut) => Err(Error::TimedOut),
@@ -97,7 +107,9 @@ impl Broker<'_> {
             fork::die_with(broker);
             while let Ok(Question { is_asked_only, left, call }) = theirs.receive(None) {
                 self.deadline.plugin = Instant::now() + left;
-                if theirs.send_bytes(&self.do_here(is_asked_only, call), None).is_err() {
+                let mut answer = self.do_here(is_asked_only, call);
+                answer.extend(encode(&self.path_bytes));
+                if theirs.send_bytes(&answer, None).is_err() {
                     break;
                 }
             }
@@ -106,7 +118,7 @@ impl Broker<'_> {
         Ok(Apart { pid, channel: ours })
     }
 
-    /// What the copy does.
+    /// What the copy does: the answer, behind which what is left of the bytes is put.
     fn do_here(&mut self, is_asked_only: bool, call: Call) -> Vec<u8> {
         /// Encodes an answer, which ends at the first error.
         macro_rules! answer {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, SFlag};
+use serde::{Deserialize, Serialize};
 
 use crate::policy::template::{Unfit, Values};
 use crate::policy::{Access, Policy, refused_directory};
@@ -34,10 +35,18 @@ const ACTION_BYTES: usize = 16 * 1024 * 1024;
 const DISTURBED: u32 = 128;
 
 /// What is left of the bytes of one action.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Budget {
     read: usize,
     written: usize,
+}
+
+impl Budget {
+    /// Takes bytes off that were perhaps read and written.
+    pub fn spend(&mut self, (read, written): (usize, usize)) {
+        self.read = self.read.saturating_sub(read);
+        self.written = self.written.saturating_sub(written);
+    }
 }
 
 impl Default for Budget {
