@@ -126,8 +126,9 @@ impl Invocation<'_> {
             }
             Known::Nothing | Known::Lost => plan::today(self.request, self.log, until),
         };
-        let plan = match planned {
-            Ok(plan) => plan,
+        let planned = planned.and_then(|plan| identity().map(|whom| (plan, whom)).map_err(Refusal::Node));
+        let (plan, whom) = match planned {
+            Ok(planned) => planned,
             Err(refusal) => return self.refuse(known, &refusal),
         };
         if !is_exported(self.action, &plan) {
@@ -137,10 +138,10 @@ impl Invocation<'_> {
         let record = match known {
             Known::Active(record) => Some(*record),
             Known::Nothing => None,
-            Known::Lost => return self.perform_blindly(&plan),
+            Known::Lost => return self.perform_blindly(&plan, whom),
         };
         let is_unrecorded = record.is_none();
-        let outcome = self.perform_with(record, &plan);
+        let outcome = self.perform_with(record, &plan, whom);
         let found_running = !outcome.exit.is_failure() && outcome.exit != Exit::NotRunning;
         if self.action == Action::Monitor && is_unrecorded && found_running {
             // The shared lock first: two monitors that both adopt would wait for each other.
@@ -161,7 +162,7 @@ impl Invocation<'_> {
             return None;
         }
         let pinned = plan::pinned(record, self.request, self.log, self.deadline.plugin).ok()?;
-        let mut session = self.session(record.clone(), &pinned).ok()?;
+        let mut session = self.session(record.clone(), &pinned, identity().ok()?);
         let outcome = contract::monitor(&mut session, false, 0);
         let runs = !outcome.exit.is_failure() && outcome.exit != Exit::NotRunning;
         if runs {
@@ -173,7 +174,7 @@ impl Invocation<'_> {
     }
 
     /// Performs the action with an active record or none.
-    fn perform_with(&self, record: Option<Record>, plan: &Plan) -> Outcome {
+    fn perform_with(&self, record: Option<Record>, plan: &Plan, whom: Option<user::User>) -> Outcome {
         let is_recorded = record.is_some() || self.begins();
         let is_new = record.is_none();
         let mut record = record.unwrap_or_else(|| Record::new(self.instance, State::Starting));
@@ -193,11 +194,8 @@ impl Invocation<'_> {
                 return Outcome::because(Exit::Generic, &format!("{}: {error}", store::LIB));
             }
         }
-        let mut session = match self.session(record, plan) {
-            Ok(session) => session,
-            Err(text) => return plan::answer(&Refusal::Node(text), self.request, is_recorded, self.log),
-        };
-        session.broker.is_recorded = is_recorded;
+        let mut session = self.session(record, plan, whom);
+        (session.broker.is_recorded, session.broker.was_recorded) = (is_recorded, !is_new);
         if self.begins()
             && let Err(text) = session.broker.save()
         {
@@ -210,6 +208,10 @@ impl Invocation<'_> {
                 (session.broker.record.given, session.broker.record.parameters) = before;
             }
             if let Err(text) = session.broker.save() {
+                if outcome.exit == Exit::Success {
+                    // The next monitors would ask with those of before.
+                    return Outcome::because(Exit::Generic, &text);
+                }
                 self.log.error(&text);
             }
         }
@@ -217,7 +219,7 @@ impl Invocation<'_> {
     }
 
     /// Performs the action without knowing what was started here: nothing is begun, nothing is claimed to be gone.
-    fn perform_blindly(&self, plan: &Plan) -> Outcome {
+    fn perform_blindly(&self, plan: &Plan, whom: Option<user::User>) -> Outcome {
         let unknown = || {
             let hint = plan::hint(self.directory, self.instance);
             let text =
@@ -231,10 +233,13 @@ impl Invocation<'_> {
             return unknown();
         }
         let record = Record { parameters: plan.parameters.clone(), ..Record::new(self.instance, State::Starting) };
-        let Ok(mut session) = self.session(record, plan) else { return unknown() };
+        let mut session = self.session(record, plan, whom);
         match (self.action, self.contract(&mut session, plan)) {
             (Action::Stop, _) => unknown(),
-            (_, outcome) if outcome.exit == Exit::NotRunning => unknown(),
+            // To a probe's 2 and 5 the cluster says: not running here.
+            (_, outcome) if matches!(outcome.exit, Exit::NotRunning | Exit::Arguments | Exit::NotInstalled) => {
+                unknown()
+            }
             (_, outcome) => outcome,
         }
     }
@@ -273,10 +278,8 @@ impl Invocation<'_> {
         let node = self.request.node.clone();
         let mut broker = Broker::new(self.directory.clone(), record, Policy::default(), node, self.deadline, self.log);
         broker.is_recorded = true;
-        for label in broker.held() {
-            if broker.end(&label, self.deadline.answer).is_err() {
-                return Outcome::because(Exit::Generic, &format!("program {label}: does not end"));
-            }
+        if let Err(text) = broker.end_all() {
+            return Outcome::because(Exit::Generic, &text);
         }
         if broker.record.untracked {
             return plan::answer(refusal, self.request, true, self.log);
@@ -315,7 +318,7 @@ impl Invocation<'_> {
         }
     }
 
-    fn session(&self, record: Record, plan: &Plan) -> Result<Session<'_>, String> {
+    fn session(&self, record: Record, plan: &Plan, whom: Option<user::User>) -> Session<'_> {
         let request = self.request;
         self.log.hide(&record.parameters);
         let facts = Facts {
@@ -329,13 +332,12 @@ impl Invocation<'_> {
             deadline: self.deadline.plugin,
             memory_bytes: plan.policy.memory_bytes.unwrap_or(MEMORY_BYTES),
         };
-        let identity = identity()?;
         let trace = Trace::open(request.trace.as_deref(), self.start);
         let (policy, node) = (plan.policy.clone(), request.node.clone());
         let mut broker = Broker::new(self.directory.clone(), record, policy, node, self.deadline, self.log);
         broker.guest = request.guest.clone();
         broker.pretend_nothing_is_installed = request.pretend_nothing_is_installed;
-        Ok(Session::new(broker, plan.native, facts, identity, trace))
+        Session::new(broker, plan.native, facts, whom, trace)
     }
 }
 
@@ -354,8 +356,8 @@ pub fn monitor_with(
     let action = Action::Monitor;
     let audit = &Audit::default();
     let invocation = Invocation { request, action, instance: &instance, directory, deadline, log, audit, start };
-    match invocation.session(record, plan) {
-        Ok(mut session) => contract::monitor(&mut session, false, 0),
+    match identity() {
+        Ok(whom) => contract::monitor(&mut invocation.session(record, plan, whom), false, 0),
         Err(text) => Outcome::because(Exit::Generic, &text),
     }
 }

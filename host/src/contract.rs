@@ -24,7 +24,7 @@ use self::ask::{
 };
 use crate::instance::State;
 use crate::ocf::Action;
-use crate::ocf::outcome::{Exit, Outcome};
+use crate::ocf::outcome::{CONTRADICTED, Exit, Outcome};
 use crate::seam::{Export, Failure, FailureKind, Health};
 
 /// What came of calling an export.
@@ -63,6 +63,8 @@ pub trait Resource {
     fn tracked(&mut self) -> Tracked;
     /// Whether an active record exists.
     fn is_recorded(&self) -> bool;
+    /// Notes that it runs and that this host did not start it: what of it the host does not see, nobody knows.
+    fn adopt(&mut self);
     /// Writes the state, before what it announces.
     fn mark(&mut self, state: State) -> Result<(), String>;
     /// Ends all that the host tracks, and verifies it.
@@ -110,6 +112,7 @@ pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome 
         Verdict::Done(Ok(Some(Health::FailedPromoted))) => {
             return Outcome::because(Exit::FailedPromoted, FAILED_PROMOTED);
         }
+        Verdict::Done(Ok(Some(Health::NotRunning))) => return not_running(resource),
         Verdict::Done(Ok(Some(health))) => return Outcome::of(exit_of(health)),
         Verdict::Done(Err(failure)) => Failed::from(failure),
         other => crate::guard!("I7", spoiled(&other, LEVEL_0), return Outcome::of(Exit::NotRunning)),
@@ -143,11 +146,31 @@ pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome 
     }
 }
 
+/// Answers a monitor or a demote of which the plugin says that it does not run. Pacemaker starts it elsewhere after a 7,
+/// without a stop here: what a recorded start left alive is not stopped, whatever the plugin looks at.
+fn not_running(resource: &mut impl Resource) -> Outcome {
+    let alive = if resource.is_recorded() { resource.tracked().alive } else { 0 };
+    match alive {
+        0 => Outcome::of(Exit::NotRunning),
+        1.. => Outcome::because(Exit::Generic, &still_runs(alive, CONTRADICTED)),
+    }
+}
+
+fn still_runs(alive: usize, but: &str) -> String {
+    format!("{alive} of what it started still runs{}{but}", if but.is_empty() { "" } else { ", " })
+}
+
 /// Answers a start.
 pub fn start(resource: &mut impl Resource) -> Outcome {
     match look(resource) {
-        Seen::Running => return started(resource),
-        Seen::Promoted => return demote_to_started(resource),
+        Seen::Running => {
+            resource.adopt();
+            return started(resource);
+        }
+        Seen::Promoted => {
+            resource.adopt();
+            return demote_to_started(resource);
+        }
         Seen::NotRunning | Seen::Failing(_) => {}
         Seen::Spoiled(outcome) => return outcome,
     }
@@ -186,7 +209,11 @@ pub fn stop(resource: &mut impl Resource) -> Outcome {
     let held = resource.tracked().held;
     let (failed, is_contradicted) = match resource.call(Export::Stop) {
         Verdict::Done(Ok(_)) => match wait_for_end(resource, held) {
-            Ok(()) => return stopped(resource),
+            // What is gone leaves a control group and a report. What turns out not to be gone was not stopped.
+            Ok(()) => match resource.tear_down() {
+                Ok(()) => return stopped(resource),
+                Err(text) => return Outcome::because(Exit::Generic, &text),
+            },
             Err((failed, says_so)) => (failed, says_so),
         },
         Verdict::Done(Err(failure)) => (Failed::from(failure), false),
@@ -218,7 +245,7 @@ fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), (Failed
     loop {
         let tracked = resource.tracked();
         let (why, says_so) = if tracked.alive > 0 {
-            (format!("{} of what it started still runs", tracked.alive), false)
+            (still_runs(tracked.alive, ""), false)
         } else {
             match crate::guard!("I6", look(resource), Seen::NotRunning) {
                 Seen::NotRunning => return Ok(()),
@@ -263,7 +290,7 @@ pub fn promote(resource: &mut impl Resource) -> Outcome {
 pub fn demote(resource: &mut impl Resource) -> Outcome {
     match look(resource) {
         Seen::Running => return Outcome::of(Exit::Success),
-        Seen::NotRunning => return Outcome::of(Exit::NotRunning),
+        Seen::NotRunning => return not_running(resource),
         Seen::Promoted | Seen::Failing(_) => {}
         // The cluster's next step is to stop it here, whatever is wrong with the plugin.
         Seen::Spoiled(outcome) => return Outcome { exit: Exit::Generic, ..outcome },
@@ -301,7 +328,12 @@ pub fn migrate_from(resource: &mut impl Resource) -> Outcome {
         return outcome;
     }
     match wait_for(resource, "running", true, |seen| matches!(seen, Seen::Running | Seen::Promoted)) {
-        Ok(()) => started(resource),
+        Ok(()) => {
+            if resource.tracked().held == 0 {
+                resource.adopt();
+            }
+            started(resource)
+        }
         Err(outcome) => outcome,
     }
 }

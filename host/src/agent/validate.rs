@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Audit, Invocation, arm, deadline};
+use super::{Audit, Invocation, arm, deadline, identity};
 use crate::contract;
 use crate::instance::{Directory, Record, State};
 use crate::ocf::outcome::{Exit, Outcome};
@@ -41,8 +41,9 @@ pub(super) fn validate_all(request: &Request, log: &Log, audit: &Audit, start: I
     let action = Action::ValidateAll;
     let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, audit, start };
     let record = Record { parameters: plan.parameters.clone(), ..Record::new(instance, State::Stopped) };
-    match invocation.session(record, &plan) {
-        Ok(mut session) => invocation.contract(&mut session, &plan),
+    match identity() {
+        Ok(whom) => invocation.contract(&mut invocation.session(record, &plan, whom), &plan),
+        Err(text) if is_deep => plan::answer(&Refusal::Node(text), request, false, log),
         Err(_) => Outcome::of(Exit::Success),
     }
 }

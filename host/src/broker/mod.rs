@@ -67,6 +67,8 @@ pub struct Broker<'a> {
     pub record: Record,
     /// Whether the record is kept on disk.
     pub is_recorded: bool,
+    /// Whether one was there before this action.
+    pub was_recorded: bool,
     /// What is granted.
     pub policy: Policy,
     /// This node.
@@ -103,6 +105,7 @@ impl<'a> Broker<'a> {
             directory,
             record,
             is_recorded: false,
+            was_recorded: false,
             policy,
             node,
             guest: Guest::default(),
@@ -196,6 +199,20 @@ impl<'a> Broker<'a> {
         if let Err(text) = self.save() {
             // It is gone; a record may name more than there is.
             self.log.error(&text);
+        }
+        Ok(())
+    }
+
+    /// Ends all that the record holds, and forgets it.
+    ///
+    /// # Errors
+    /// A sentence: what does not end, or cannot be seen to have ended.
+    pub fn end_all(&mut self) -> Result<(), String> {
+        for label in self.held() {
+            self.end(&label, self.deadline.answer).map_err(|error| match error {
+                Error::Denied(text) | Error::Unavailable(text) | Error::Invalid(text) | Error::Other(text) => text,
+                Error::TimedOut => format!("program {label}: does not end"),
+            })?;
         }
         Ok(())
     }

@@ -180,6 +180,11 @@ impl Resource for Session<'_> {
         is_recorded
     }
 
+    fn adopt(&mut self) {
+        // Of an earlier start's record it is known what that left out.
+        self.broker.record.untracked |= !self.broker.was_recorded;
+    }
+
     fn mark(&mut self, state: State) -> Result<(), String> {
         let marked = self.set_state(state);
         self.recorder.write(|| Entry::Seen(Seen::Mark(marked.clone())));
@@ -187,7 +192,7 @@ impl Resource for Session<'_> {
     }
 
     fn tear_down(&mut self) -> Result<(), String> {
-        let torn_down = self.end_all();
+        let torn_down = self.broker.end_all();
         self.recorder.write(|| Entry::Seen(Seen::TearDown(torn_down.clone())));
         torn_down
     }
@@ -214,11 +219,8 @@ impl Resource for Session<'_> {
 /// What the contract wants done.
 impl Session<'_> {
     fn set_state(&mut self, state: State) -> Result<(), String> {
-        match state {
-            // All verified gone: what is left of them is a control group and a report.
-            State::Stopped => self.end_all()?,
-            State::Started => self.broker.hold_units(),
-            _ => {}
+        if state == State::Started {
+            self.broker.hold_units();
         }
         let record = &mut self.broker.record;
         record.state = state;
@@ -229,17 +231,6 @@ impl Session<'_> {
             record.untracked = false;
         }
         self.broker.save()
-    }
-
-    fn end_all(&mut self) -> Result<(), String> {
-        let deadline = self.broker.deadline.answer;
-        for label in self.broker.held() {
-            self.broker.end(&label, deadline).map_err(|error| match error {
-                Error::Denied(text) | Error::Unavailable(text) | Error::Invalid(text) | Error::Other(text) => text,
-                Error::TimedOut => format!("program {label}: does not end"),
-            })?;
-        }
-        Ok(())
     }
 
     fn resort(&mut self) -> Option<Result<(), String>> {

@@ -330,6 +330,8 @@ impl Resource for Replay<'_> {
         self.next_answer("is-recorded").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    fn adopt(&mut self) {}
+
     fn mark(&mut self, _: State) -> Result<(), String> {
         self.next_seen("mark").unwrap_or(Ok(()))
     }

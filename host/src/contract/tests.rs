@@ -148,6 +148,10 @@ impl Resource for Fake {
         self.is_recorded
     }
 
+    fn adopt(&mut self) {
+        self.calls.push("adopt".to_owned());
+    }
+
     fn mark(&mut self, state: State) -> Result<(), String> {
         self.calls.push(format!("mark {state:?}"));
         self.marks.push(state);

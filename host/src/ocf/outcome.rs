@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::Action;
 
+/// What a reason ends with where the host sees that the plugin is wrong: something of what it started lives.
+pub const CONTRADICTED: &str = "and the plugin says that it does not run";
 /// Bytes of an exit reason. Pacemaker shows 128.
 pub const REASON_BYTES: usize = 120;
 

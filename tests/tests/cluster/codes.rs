@@ -115,7 +115,8 @@ impl Code {
         let resource = match self.by {
             By::Plugin => {
                 let is_answer = !MISDEEDS.contains(&self.answer);
-                let resource = Primitive::new(&id, "ocf:test:hostile").with("daemon", true);
+                // With a daemon that runs, the host answers 1 to a plugin that says that nothing does.
+                let resource = Primitive::new(&id, "ocf:test:hostile").with("daemon", self.answer != "not-running");
                 let resource = resource.with("do", if is_answer { "answer" } else { self.answer });
                 let resource = if is_answer { resource.with("answer", self.answer) } else { resource };
                 resource.with_there(THERE, "in", self.action)

@@ -1,11 +1,13 @@
 //! Attempts of the plugin that misbehaves that take several actions, or another policy, to tell.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use ocf_wasm_tests::handmade::{Handmade, plain};
 use ocf_wasm_tests::host::{Action, HOSTILE_POLICY, Ran, TestHost, kill};
 
+use super::node::without_user;
 use super::table::AGENT;
 
 /// The caller's patience.
@@ -38,6 +40,36 @@ fn in_stop_of_what_monitor_still_sees() {
     let _ = expect(&action(&host, "start", "lie", "stop", "x"), 0, "");
     let _ = expect(&action(&host, "stop", "lie", "stop", "x"), 1, "not stopped in time");
     let _ = expect(&action(&host, "monitor", "lie", "stop", "x").recurring(), 0, "");
+}
+
+/// What a start finds running was started by somebody else, and what that began, nobody knows: with a plugin that cannot
+/// stop, its end was not seen.
+#[test]
+fn in_stop_of_what_a_start_found_running() {
+    const NAME: &str = "test/handmade";
+    let host = TestHost::new();
+    let stop = BTreeMap::from([("stop", "unreachable".to_owned())]);
+    let file = host.path().join("running.wasm");
+    let text = Handmade { health: Some(0), others: stop, ..Handmade::default() }.text(NAME);
+    fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+    host.policy(NAME, "format = 1\n");
+    host.add(&file, &[]);
+    for start in ["start", "migrate_from"] {
+        let call = |word: &'static str| host.action(NAME, word).instance(start);
+        let _ = call(start).is(0);
+        let _ = call("stop").is(1).says("unreachable");
+        // As long as nothing else is known.
+        let _ = call("stop").is(1).says("unreachable");
+    }
+}
+
+#[test]
+fn parameters_that_nobody_could_look_at_are_not_right() {
+    let host = host();
+    let call = |level: &str| host.call(AGENT).argument("validate-all").instance("x").variable("OCF_CHECK_LEVEL", level);
+    let _ = call("10").is(0);
+    let _ = without_user(call("0")).is(0);
+    let _ = without_user(call("10")).is(1).says("there is no user ocf-wasm");
 }
 
 #[test]

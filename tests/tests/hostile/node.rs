@@ -55,7 +55,18 @@ const ROWS: &[(&str, Called, &str, i32, &str, Left)] = &[
         Left::Running,
     ),
     ("no /sys", |_, c| c.before("mount -t tmpfs none /sys"), "start", 0, "", Left::Started),
+    (
+        "no room in /run, of a reload",
+        |_, c| full(c, "/run/ocf-wasm"),
+        "reload-agent",
+        1,
+        "No space left",
+        Left::Running,
+    ),
     ("no user to run as", nobody, "start", 1, "there is no user ocf-wasm", Left::Nothing),
+    ("no user to run as, of a monitor", nobody, "monitor 10s", 1, "there is no user ocf-wasm", Left::Running),
+    ("no user to run as, of a probe", nobody, "monitor", 7, "", Left::Unrecorded),
+    ("no user to run as, of a stop", nobody, "stop", 0, "", Left::Nothing),
     ("no compiler", no_compiler, "start", 1, "ocf-wasm-compile", Left::Nothing),
     ("no compiler, of a monitor", no_compiler, "monitor 10s", 1, "ocf-wasm-compile", Left::Running),
     ("no compiler, of a stop", no_compiler, "stop", 0, "", Left::Nothing),
@@ -118,6 +129,11 @@ fn unusable<'a>(_: &Stage<'a>, call: Call<'a>) -> Call<'a> {
 }
 
 fn nobody<'a>(_: &Stage<'a>, call: Call<'a>) -> Call<'a> {
+    without_user(call)
+}
+
+/// Takes the user away that a plugin runs as.
+pub(crate) fn without_user(call: Call<'_>) -> Call<'_> {
     call.before("grep -v ocf-wasm /etc/passwd >/dev/shm/passwd.$$; mount --bind /dev/shm/passwd.$$ /etc/passwd; rm /dev/shm/passwd.$$")
 }
 

@@ -81,6 +81,27 @@ fn i08_a_probe_does_not_take_a_lost_plugin_for_a_stop() {
     drop(gone);
 }
 
+/// Where nobody knows what was started, no word of the plugin makes it stopped: neither 7 nor what the cluster reads as that.
+#[test]
+fn i08_a_probe_without_a_record_believes_no_plugin() {
+    const HOSTILE: &str = "test/hostile";
+    let host = TestHost::new();
+    host.install_hostile();
+    let _ = host.action(HOSTILE, "start").is(0);
+    let record = Spoiled::by(&host, "run/test/hostile/try/record", Some(b"torn"));
+    let says = |answer| {
+        let deep = host.action(HOSTILE, "monitor").more(&["--level", "10"]);
+        deep.with("do", "answer").with("in", "monitor").with("answer", answer)
+    };
+    for answer in ["not-running", "not-installed", "arguments"] {
+        let _ = says(answer).is(1).says("damaged or lost");
+    }
+    let _ = says("generic").is(1);
+    drop(record);
+    let _ = host.action(HOSTILE, "stop").is(0);
+    let _ = says("not-installed").is(5);
+}
+
 /// All that one node may have wrong: never what bans a resource from the whole cluster. Wrong parameters are.
 #[test]
 fn i10_what_is_wrong_with_a_node_is_not_wrong_with_the_cluster() {

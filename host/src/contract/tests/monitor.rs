@@ -16,12 +16,25 @@ fn a_monitor_passes_on_what_the_plugin_found_and_asks_no_one_else() {
         // Only 9 is a failure, and a failure has a reason.
         let reason = if code == 9 { "promoted and not working" } else { "" };
         for (probe, level) in [(true, 0), (false, 0), (false, 10)] {
-            let mut fake = Fake::recorded().monitors([healthy(health)]).tracks([tracked(1, 1)]);
+            let alive = usize::from(health != Health::NotRunning);
+            let mut fake = Fake::recorded().monitors([healthy(health)]).tracks([tracked(1, alive)]);
             assert_eq!(told(&monitor(&mut fake, probe, level)), (code, reason), "{health:?}, probe {probe}");
             assert_eq!(fake.calls.len(), 1, "{health:?}: {:?}", fake.calls);
             assert_eq!(fake.errors, [""; 0], "{health:?}");
         }
     }
+}
+
+#[test]
+fn what_a_recorded_start_left_alive_is_not_stopped_whatever_the_plugin_says() {
+    const REASON: &str = "2 of what it started still runs, and the plugin says that it does not run";
+    let says_no = |fake: Fake| fake.monitors([healthy(Health::NotRunning)]).tracks([tracked(2, 2)]);
+    for probe in [true, false] {
+        assert_eq!(told(&monitor(&mut says_no(Fake::recorded()), probe, 0)), (1, REASON));
+        // Nothing was started here: whose that is, the plugin knows better.
+        assert_eq!(told(&monitor(&mut says_no(Fake::new()), probe, 0)), (7, ""));
+    }
+    assert_eq!(told(&demote(&mut says_no(Fake::recorded()))), (1, REASON));
 }
 
 #[test]

@@ -39,7 +39,11 @@ fn a_migration_has_come_when_monitor_says_that_it_runs() {
     for health in UP {
         let mut fake = Fake::recorded().monitors([Health::NotRunning, health].map(healthy));
         assert_eq!(told(&migrate_from(&mut fake)), OK, "{health:?}");
-        assert_eq!(fake.calls, ["migrate-from", "monitor", "monitor", "mark Started"], "{health:?}");
+        assert_eq!(fake.calls, ["migrate-from", "monitor", "monitor", "adopt", "mark Started"], "{health:?}");
+        // What it started itself to take it in, it can end itself.
+        let mut tracks = Fake::recorded().monitors([healthy(health)]).tracks([tracked(1, 1)]);
+        assert_eq!(told(&migrate_from(&mut tracks)), OK, "{health:?}");
+        assert_eq!(tracks.called("adopt"), 0, "{health:?}");
     }
     let mut never = Fake::recorded();
     assert_eq!(told(&migrate_from(&mut never)), (1, "not running in time: monitor says that it does not run"));

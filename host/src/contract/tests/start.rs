@@ -7,7 +7,7 @@ fn a_start_of_what_runs_changes_nothing_and_never_answers_degraded() {
     for health in [Health::Running, Health::Degraded] {
         let mut fake = Fake::recorded().monitors([healthy(health)]);
         assert_eq!(told(&start(&mut fake)), OK, "{health:?}");
-        assert_eq!(fake.calls, ["monitor", "mark Started"], "{health:?}");
+        assert_eq!(fake.calls, ["monitor", "adopt", "mark Started"], "{health:?}");
     }
 }
 
@@ -17,7 +17,7 @@ fn a_start_of_what_is_promoted_demotes_it() {
         // Both that look see it promoted.
         let mut fake = Fake::recorded().monitors([health, health, Health::Running].map(healthy));
         assert_eq!(told(&start(&mut fake)), OK, "{health:?}");
-        assert_eq!((fake.called("demote"), fake.called("start")), (1, 0), "{health:?}");
+        assert_eq!((fake.called("demote"), fake.called("start"), fake.called("adopt")), (1, 0, 1), "{health:?}");
         assert_eq!(fake.marks, [State::Started], "{health:?}");
     }
 }

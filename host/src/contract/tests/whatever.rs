@@ -50,7 +50,7 @@ fn is_earned(action: &str, fake: &Fake) -> bool {
             let was_held = fake.looked.first().is_some_and(|first| first.held > 0);
             let all_known = fake.looked.last().is_some_and(|last| !last.untracked);
             let is_gone = fake.looked.last().is_some_and(|last| last.alive == 0);
-            let is_torn_down = fake.called("tear-down") == 1 && fake.tear_down.is_ok();
+            let is_torn_down = fake.has_logged("the host ends what it started") && fake.tear_down.is_ok();
             let is_forced = fake.called("last-resort") == 1 && fake.last_resort == Some(Ok(()));
             let is_unfit = fake.errors.iter().any(|line| line.starts_with("nothing of this instance was started here"));
             is_forced
