@@ -32,7 +32,7 @@ fn a_dangerous_grant_is_told_where_it_stands_and_changes_nothing() {
     let known = host.run(&["-o", "json", "check"]).json();
     assert_eq!(
         known["policies"],
-        json!([{ "path": path, "refused": null, "misfits": [], "warnings": [{
+        json!([{ "path": path, "refused": null, "mistakes": [], "misfits": [], "warnings": [{
             "risk": "root", "line": line, "column": 15, "message": sentence,
             "hint": "name another user, if it can do its work as one",
         }] }])

@@ -179,12 +179,12 @@ fn report(
         println!("  {instance}: monitored by both versions, now runs with this one");
     }
     let path = store::policy_path(agent);
-    let read = policy::load(&path).and_then(|text| {
-        let policy = Policy::parse(&text, &here::path(&path)).map_err(Refused::Invalid)?;
-        Ok((super::check::on_this_node(&policy).lacking, lint::warnings(&policy, &text, &path)))
+    let read = policy::load(&path).map(|text| {
+        Policy::parse_all(&text, &here::path(&path))
+            .map(|policy| (super::check::on_this_node(&policy).lacking, lint::warnings(&policy, &text, &path)))
     });
     match read {
-        Ok((lacking, warnings)) => {
+        Ok(Ok((lacking, warnings))) => {
             if asked.is_empty() {
                 say!("  policy {}: grants all that it asks for", path.display());
             } else {
@@ -203,7 +203,7 @@ fn report(
                 path.display()
             );
         }
-        Err(Refused::Invalid(mistake)) => println!("{mistake}"),
+        Ok(Err(mistakes)) => println!("{}", super::check::text_of(&mistakes)),
         Err(refused) => say!("  {refused}"),
     }
     let weaker: Vec<&str> = layers::layers(tree::cgroup_root().as_deref())

@@ -44,22 +44,22 @@ pub(super) fn grant(at: &Reader<'_, '_>, programs: &[PathBuf]) -> Read<Grant> {
             "" => Err(value.wrong(&Mistake::NoGroup)),
             name => Ok(name.to_owned()),
         };
-        value.array()?.iter().map(name).collect()
+        value.list(name)
     })?;
     let capabilities = at.optional("capabilities", capabilities)?.unwrap_or_default();
-    let network = at.optional("network", |value| {
+    let network = at.decisive("network", |value| {
         let word = value.string()?;
         Network::read(word).ok_or_else(|| value.wrong(&Mistake::Reach(word.to_owned())))
-    })?;
-    let network = network.unwrap_or_default();
-    let view = at.optional("view", |value| view(value, network, programs))?.unwrap_or_default();
+    });
+    let network = network.map(Option::unwrap_or_default);
+    let view = at.optional("view", |value| view(value, network.as_ref().ok(), programs))?.unwrap_or_default();
     let limits = at.optional("limits", limits)?.unwrap_or_default();
     let rate = rate(at)?;
     let require = at.optional("require", |value| words(value, Layer::read, |word| Mistake::Layer(word.to_owned())))?;
     let namespaces =
         at.optional("namespaces", |value| words(value, Namespace::read, |word| Mistake::Namespace(word.to_owned())))?;
     let (require, namespaces) = (require.unwrap_or_default(), namespaces.unwrap_or_default());
-    Ok(Grant { groups, view, rate, fixed: Fixed { capabilities, network, namespaces, limits, require } })
+    Ok(Grant { groups, view, rate, fixed: Fixed { capabilities, network: network?, namespaces, limits, require } })
 }
 
 /// Reads how often something may be started.
@@ -72,7 +72,7 @@ fn words<T>(value: &Value<'_, '_>, read: fn(&str) -> Option<T>, wrong: fn(&str) 
         let word = value.string()?;
         read(word).ok_or_else(|| value.wrong(&wrong(word)))
     };
-    value.array()?.iter().map(word).collect()
+    value.list(word)
 }
 
 fn capabilities(value: &Value<'_, '_>) -> Read<u64> {
@@ -80,7 +80,8 @@ fn capabilities(value: &Value<'_, '_>) -> Read<u64> {
     Ok(bits.into_iter().fold(0, |all, bit| all | bit))
 }
 
-fn view(value: &Value<'_, '_>, network: Network, programs: &[PathBuf]) -> Read<View> {
+/// Reads what it sees. There is no `network` where that has a mistake of its own.
+fn view(value: &Value<'_, '_>, network: Option<&Network>, programs: &[PathBuf]) -> Read<View> {
     value.table(&key::VIEW, |at| {
         let places = |value: &Value<'_, '_>, check: &dyn Fn(&Path) -> Option<Mistake>| {
             let place = |value: &Value<'_, '_>| {
@@ -90,7 +91,7 @@ fn view(value: &Value<'_, '_>, network: Network, programs: &[PathBuf]) -> Read<V
                     None => Ok(place),
                 }
             };
-            value.array()?.iter().map(place).collect::<Read<Vec<_>>>()
+            value.list(place)
         };
         let not_shown = |path: &Path| refused_for_reading(path).map(|why| Mistake::NotShown(shown(path), why));
         let read = at.optional("read", |value| places(value, &not_shown))?.unwrap_or_default();
@@ -102,7 +103,9 @@ fn view(value: &Value<'_, '_>, network: Network, programs: &[PathBuf]) -> Read<V
         };
         let write = at.optional("write", |value| places(value, &not_writable))?.unwrap_or_default();
         let cluster = at.optional("cluster", |value| match value.boolean()? {
-            true if network != Network::Host => Err(value.wrong(&Mistake::ClusterWithoutNetwork)),
+            true if network.is_some_and(|network| *network != Network::Host) => {
+                Err(value.wrong(&Mistake::ClusterWithoutNetwork))
+            }
             cluster => Ok(cluster),
         })?;
         Ok(View { read, write, cluster: cluster.unwrap_or(false) })

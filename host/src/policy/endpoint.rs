@@ -111,15 +111,15 @@ pub struct Port {
 #[cold]
 #[inline(never)]
 pub(super) fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
-    let mut places = Vec::new();
-    places.extend(at.optional("tcp", |value| port(value).map(Place::Tcp))?);
-    places.extend(at.optional("udp", |value| port(value).map(Place::Udp))?);
-    places.extend(at.optional("unix", unix)?);
-    places.extend(at.optional("http", |value| http(at, value).map(Place::Http))?);
+    let tcp = at.decisive("tcp", |value| port(value).map(Place::Tcp));
+    let udp = at.decisive("udp", |value| port(value).map(Place::Udp));
+    let unix = at.decisive("unix", unix);
+    let http = at.decisive("http", |value| http(at, value).map(Place::Http));
     if !at.has("http") {
         at.refuse(&["ca", "names", "method", "headers"], Mistake::HttpOnly)?;
     }
     let timeout_ms = at.optional("timeout", super::duration)?.unwrap_or(TIMEOUT_MS);
+    let mut places: Vec<Place> = [tcp?, udp?, unix?, http?].into_iter().flatten().collect();
     match (places.pop(), places.is_empty()) {
         (Some(place), true) => Ok(Endpoint { place, timeout_ms }),
         _ => Err(at.wrong(&Mistake::Places)),
@@ -130,7 +130,9 @@ pub(super) fn endpoint(at: &mut Reader<'_, '_>) -> Read<Endpoint> {
 #[inline(never)]
 fn port(value: &Value<'_, '_>) -> Read<Port> {
     value.table(&key::PORT_AT, |at| {
-        Ok(Port { host: at.required("host", template::address)?, port: at.required("port", template::port)? })
+        let host = at.required("host", template::address);
+        let port = at.required("port", template::port)?;
+        Ok(Port { host: host?, port })
     })
 }
 
@@ -138,47 +140,57 @@ fn port(value: &Value<'_, '_>) -> Read<Port> {
 #[inline(never)]
 fn unix(value: &Value<'_, '_>) -> Read<Place> {
     value.table(&key::UNIX, |at| {
-        let path = at.required("path", template::socket)?;
+        let path = at.required("path", template::socket);
         let owner = at.optional("owner", template::owner)?;
-        Ok(Place::Unix { path, owner, peer: at.optional("peer", template::owner)? })
+        let peer = at.optional("peer", template::owner)?;
+        Ok(Place::Unix { path: path?, owner, peer })
     })
 }
 
 #[cold]
 #[inline(never)]
 fn http(at: &Reader<'_, '_>, value: &Value<'_, '_>) -> Read<Http> {
-    let names = at.optional("names", names)?.unwrap_or_default();
-    let url = template::url(value)?;
-    if let Some(Ok(Url { host: Host::Name(name), .. })) = url.as_literal().map(Url::parse)
-        && !names.contains_key(&name)
-    {
-        return Err(value.wrong(&Mistake::Unnamed(name)));
-    }
-    for name in url.named_hosts() {
-        if !names.contains_key(name) {
-            return Err(value.wrong(&Mistake::Unnamed(name.clone())));
-        }
-    }
-    let ca = at.optional("ca", kind::absolute)?;
-    match (&ca, url.may_be_secured()) {
-        (None, true) => return Err(value.wrong(&Mistake::NoCa)),
-        (Some(_), false) => at.refuse(&["ca"], |_| Mistake::CaElsewhere)?,
-        _ => {}
-    }
-    let method = |value: &Value<'_, '_>| match METHODS.iter().find(|known| value.string().is_ok_and(|m| m == **known)) {
+    let names = at.decisive("names", names).map(Option::unwrap_or_default);
+    let ca = at.decisive("ca", kind::absolute);
+    let url = address(at, value, names.as_ref().ok(), ca.as_ref().ok());
+    let method = |value: &Value<'_, '_>| match METHODS.iter().find(|known| value.as_str() == Some(known)) {
         Some(known) => Ok((*known).to_owned()),
         None => Err(value.wrong(&Mistake::Method)),
     };
-    let methods = at.optional("method", |value| value.some(&Mistake::NothingAsked)?.iter().map(method).collect())?;
-    let headers = at.optional("headers", |value| value.some(&Mistake::NothingAsked)?.iter().map(header).collect())?;
+    let methods = at.optional("method", |value| value.some(&Mistake::NothingAsked, method))?;
+    let headers = at.optional("headers", |value| value.some(&Mistake::NothingAsked, header))?;
     let words = |known: &[&str]| known.iter().map(|word| (*word).to_owned()).collect();
     Ok(Http {
-        url,
-        ca,
-        names,
+        url: url?,
+        ca: ca?,
+        names: names?,
         methods: methods.unwrap_or_else(|| words(&METHODS[..2])),
         headers: headers.unwrap_or_else(|| words(&HEADERS)),
     })
+}
+
+/// Reads a web address, and what it demands of what stands beside it; that is none where it has a mistake of its own.
+fn address(
+    at: &Reader<'_, '_>,
+    value: &Value<'_, '_>,
+    names: Option<&BTreeMap<String, Vec<IpAddr>>>,
+    ca: Option<&Option<PathBuf>>,
+) -> Read<Template> {
+    let url = template::url(value)?;
+    let written = match url.as_literal().map(Url::parse) {
+        Some(Ok(Url { host: Host::Name(name), .. })) => Some(name),
+        _ => None,
+    };
+    let is_unnamed = |name: &&String| names.is_some_and(|names| !names.contains_key(*name));
+    if let Some(name) = written.iter().chain(url.named_hosts()).find(is_unnamed) {
+        return Err(value.wrong(&Mistake::Unnamed(name.clone())));
+    }
+    match (ca, url.may_be_secured()) {
+        (Some(None), true) => return Err(value.wrong(&Mistake::NoCa)),
+        (Some(Some(_)), false) => at.refuse(&["ca"], |_| Mistake::CaElsewhere)?,
+        _ => {}
+    }
+    Ok(url)
 }
 
 fn header(value: &Value<'_, '_>) -> Read<String> {
@@ -194,22 +206,18 @@ fn header(value: &Value<'_, '_>) -> Read<String> {
 }
 
 fn names(value: &Value<'_, '_>) -> Read<BTreeMap<String, Vec<IpAddr>>> {
-    value.open_table(|table| {
-        let mut names = BTreeMap::new();
-        for (name, span, value) in table.entries() {
-            if !url::is_name(name) {
-                return Err(value.wrong_at(span, &Mistake::HostName));
-            }
-            let address = |value: &Value<'_, '_>| match super::address_of(value.string()?) {
-                Some(address) => Ok(address),
-                None => Err(value.wrong(&Mistake::Address)),
-            };
-            let addresses = value.some(&Mistake::NoAddress)?;
-            if addresses.len() > ADDRESSES {
-                return Err(value.wrong(&Mistake::ManyAddresses(ADDRESSES)));
-            }
-            names.insert(name.to_owned(), addresses.iter().map(address).collect::<Read<_>>()?);
+    let named = value.entries(|name, span, value| {
+        if !url::is_name(name) {
+            return Err(value.wrong_at(span, &Mistake::HostName));
         }
-        Ok(names)
-    })
+        let address = |value: &Value<'_, '_>| match super::address_of(value.string()?) {
+            Some(address) => Ok(address),
+            None => Err(value.wrong(&Mistake::Address)),
+        };
+        if value.length() > ADDRESSES {
+            return Err(value.wrong(&Mistake::ManyAddresses(ADDRESSES)));
+        }
+        Ok((name.to_owned(), value.some(&Mistake::NoAddress, address)?))
+    });
+    Ok(named?.into_iter().collect())
 }

@@ -253,29 +253,29 @@ pub fn address_of(text: &str) -> Option<IpAddr> {
 /// Reads the one type of an open value.
 pub(super) fn kind(at: &Reader<'_, '_>) -> Read<Kind> {
     let mut kinds = Vec::new();
-    kinds.extend(at.optional("one-of", |v| {
-        let words = v.some(&Mistake::NoWord)?;
-        Ok(Kind::OneOf(words.iter().map(|w| Ok(w.string()?.to_owned())).collect::<Read<_>>()?))
+    kinds.extend(at.decisive("one-of", |v| {
+        let words = v.some(&Mistake::NoWord, |w| Ok(w.string()?.to_owned()));
+        Ok(Kind::OneOf(words?))
     })?);
-    kinds.extend(at.optional("integer", |v| {
+    kinds.extend(at.decisive("integer", |v| {
         let (min, max) = range(v, &key::INTEGER, i64::MIN, i64::MAX)?;
         Ok(Kind::Integer { min, max })
     })?);
-    kinds.extend(at.optional("port", |v| {
+    kinds.extend(at.decisive("port", |v| {
         let (min, max) = range(v, &key::PORT, 1, 65535)?;
         Ok(Kind::Port { min: u16::try_from(min).unwrap_or(1), max: u16::try_from(max).unwrap_or(u16::MAX) })
     })?);
-    kinds.extend(at.optional("name", |v| Ok(Kind::Name { max: length(v, &key::NAME, NAME_BYTES)? }))?);
-    kinds.extend(at.optional("text", |v| Ok(Kind::Text { max: length(v, &key::TEXT, TEXT_BYTES)? }))?);
-    kinds.extend(at.optional("file", |v| place(v).map(Kind::File))?);
-    kinds.extend(at.optional("directory", |v| place(v).map(Kind::Directory))?);
-    kinds.extend(at.optional("ip", |v| {
+    kinds.extend(at.decisive("name", |v| Ok(Kind::Name { max: length(v, &key::NAME, NAME_BYTES)? }))?);
+    kinds.extend(at.decisive("text", |v| Ok(Kind::Text { max: length(v, &key::TEXT, TEXT_BYTES)? }))?);
+    kinds.extend(at.decisive("file", |v| place(v).map(Kind::File))?);
+    kinds.extend(at.decisive("directory", |v| place(v).map(Kind::Directory))?);
+    kinds.extend(at.decisive("ip", |v| {
         let network = |n: &Value<'_, '_>| Network::parse(n.string()?).ok_or_else(|| n.wrong(&Mistake::Network));
-        let within = |v: &Value<'_, '_>| v.some(&Mistake::NoNetwork)?.iter().map(network).collect::<Read<Vec<_>>>();
+        let within = |v: &Value<'_, '_>| v.some(&Mistake::NoNetwork, network);
         v.table(&key::IP, |b| Ok(Kind::Ip(b.optional("within", within)?.unwrap_or_default())))
     })?);
-    kinds.extend(at.optional("url", url_rule)?);
-    kinds.extend(at.optional("duration", |v| {
+    kinds.extend(at.decisive("url", url_rule)?);
+    kinds.extend(at.decisive("duration", |v| {
         let max_ms = v.table(&key::DURATION, |b| b.optional("max", super::duration))?;
         Ok(Kind::Duration { max_ms: max_ms.unwrap_or(u64::MAX) })
     })?);
@@ -303,28 +303,28 @@ fn length(value: &Value<'_, '_>, keys: &'static Table, default: usize) -> Read<u
 #[inline(never)]
 fn url_rule(value: &Value<'_, '_>) -> Read<Kind> {
     value.table(&key::URL, |at| {
-        let schemes = at.optional("scheme", |v| v.some(&Mistake::NoScheme)?.iter().map(scheme).collect())?;
+        let schemes = at.optional("scheme", |v| v.some(&Mistake::NoScheme, scheme))?;
         let schemes = schemes.unwrap_or_else(|| vec![Scheme::Http]);
         let mut rule = UrlRule { schemes, networks: Vec::new(), names: Vec::new(), ports: Vec::new(), path: None };
-        at.required("host", |v| {
-            for host in v.some(&Mistake::NoHost)? {
+        let hosts = at.required("host", |v| {
+            v.some(&Mistake::NoHost, |host| {
                 let text = host.string()?;
                 match Network::parse(text) {
                     Some(network) => rule.networks.push(network),
                     None if is_name(text) => rule.names.push(text.to_owned()),
                     None => return Err(host.wrong(&Mistake::Host)),
                 }
-            }
-            Ok(())
-        })?;
-        rule.ports = at.required("port", |v| {
-            let port = |p: &Value<'_, '_>| p.integer(1, 65535).map(|n| u16::try_from(n).unwrap_or(0));
-            v.some(&Mistake::NoPort)?.iter().map(port).collect()
-        })?;
+                Ok(())
+            })
+        });
+        let port = |p: &Value<'_, '_>| p.integer(1, 65535).map(|n| u16::try_from(n).unwrap_or(0));
+        let ports = at.required("port", |v| v.some(&Mistake::NoPort, port));
         rule.path = at.optional("path", |v| match v.string()? {
             path if path.starts_with('/') && !path.contains('?') && check_target(path).is_ok() => Ok(path.to_owned()),
             _ => Err(v.wrong(&Mistake::UrlPath)),
         })?;
+        hosts?;
+        rule.ports = ports?;
         Ok(Kind::Url(rule))
     })
 }
@@ -337,9 +337,9 @@ fn scheme(value: &Value<'_, '_>) -> Read<Scheme> {
 
 fn place(value: &Value<'_, '_>) -> Read<Place> {
     value.table(&key::PLACE, |at| {
-        let under = at.required("under", absolute)?;
+        let under = at.required("under", absolute);
         let owner = at.optional("owner", |v| Ok(v.string()?.to_owned()))?;
-        Ok(Place { under, owner })
+        Ok(Place { under: under?, owner })
     })
 }
 

@@ -287,7 +287,8 @@ impl Mistake {
             Self::Namespace(word) => words(word, confinement::Namespace::WORDS),
             Self::Layer(word) => words(word, confinement::Layer::WORDS),
             Self::NoSuchProgram(label, known) => {
-                let known: Vec<&str> = known.trim_start_matches(": there is ").split(", ").collect();
+                let known = known.trim_start_matches(": there is ").split(", ");
+                let known: Vec<&str> = known.filter(|label| !label.is_empty()).collect();
                 nearest(label, &known).map(|meant| format!("did you mean \"{meant}\"?"))
             }
             Self::Duplicate(_) => Some("each key stands once: delete one of the two".to_owned()),

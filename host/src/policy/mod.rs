@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use toml::de::DeValue;
 
 use mistake::Mistake;
 use reader::{Read, Reader, Value};
@@ -205,23 +206,39 @@ impl Policy {
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Diagnostic> {
-        reader::whole(text, path, |file| {
-            file.literal("format", 1)?;
-            let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
-            let executed = executed(file);
-            let units = RefCell::new(Few::default());
-            let programs = file.labelled("program", &key::PROGRAM, |at| match at.has("unit") {
-                true => unit::unit(at).map(|unit| units.borrow_mut().insert(at.label(), unit)).map(|()| None),
-                false => program(at, &executed).map(Some),
-            })?;
-            let units = units.into_inner();
-            let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs).map(Some))?;
-            let endpoints = file.labelled("endpoint", &key::ENDPOINT, |at| endpoint::endpoint(at).map(Some))?;
-            let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs))?;
-            let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
-            let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
-            Ok(Self { digests, programs, units, paths, endpoints, last_resort, memory_bytes })
-        })
+        reader::whole(text, path, Self::read)
+    }
+
+    /// Reads the text of a policy, for a person: as [`Self::parse`], which takes and refuses the same.
+    ///
+    /// # Errors
+    /// All that is wrong, in the order of the file; but nothing that may be right as soon as another mistake is not there.
+    #[cfg(feature = "tool")]
+    pub fn parse_all(text: &str, path: &Path) -> Result<Self, Vec<Diagnostic>> {
+        reader::with_all_mistakes(text, path, Self::read)
+    }
+
+    fn read(file: &mut Reader<'_, '_>) -> Read<Self> {
+        let format = file.literal("format", 1);
+        if file.has("format") {
+            // Another version of the format has other mistakes.
+            format?;
+        }
+        let digests = file.table("plugin", &key::PLUGIN, |plugin| plugin.required("digest", digests))?;
+        let executed = executed(file);
+        let units = RefCell::new(Few::default());
+        let programs = file.labelled("program", &key::PROGRAM, |at| match at.has("unit") {
+            true => unit::unit(at).map(|unit| units.borrow_mut().insert(at.label(), unit)).map(|()| None),
+            false => program(at, &executed).map(Some),
+        })?;
+        let units = units.into_inner();
+        let paths = file.labelled("path", &key::PATH, |at| path::path(at, &programs).map(Some))?;
+        let endpoints = file.labelled("endpoint", &key::ENDPOINT, |at| endpoint::endpoint(at).map(Some))?;
+        let is_lost = |label: &str| file.is_lost("program", label, units.contains_key(label));
+        let last_resort = file.table("stop", &key::STOP, |stop| last_resort(stop, &programs, &is_lost))?;
+        let memory_bytes = file.table("limits", &key::LIMITS, |limits| limits.optional("memory", memory))?;
+        let (digests, memory_bytes) = (digests.unwrap_or_default(), memory_bytes.flatten());
+        Ok(Self { digests, programs, units, paths, endpoints, last_resort, memory_bytes })
     }
 }
 
@@ -230,43 +247,37 @@ fn digests(value: &Value<'_, '_>) -> Read<Vec<String>> {
         text if crate::store::is_digest(text) => Ok(text.to_owned()),
         _ => Err(digest.wrong(&Mistake::Digest)),
     };
-    value.strings(&Mistake::NoDigest)?.iter().map(digest).collect()
+    match value.is_array() {
+        true => value.some(&Mistake::NoDigest, digest),
+        false => Ok(vec![digest(value)?]),
+    }
 }
 
 /// The paths that are executed, as far as they are written out; a mistake is told when its program is read.
 fn executed(file: &Reader<'_, '_>) -> Vec<PathBuf> {
-    let programs = file.optional("program", |programs| programs.open_table(|labels| Ok(labels.entries())));
-    let mut paths = Vec::new();
-    for (_, _, program) in programs.ok().flatten().unwrap_or_default() {
-        let keys = program.open_table(|keys| Ok(keys.entries()));
-        for (key, _, value) in keys.unwrap_or_default() {
-            let first = || value.array().ok()?.first()?.string().ok();
-            let path = match key {
-                "program" => value.string().ok(),
-                "interpreter" => first(),
-                _ => None,
-            };
-            paths.extend(path.map(PathBuf::from));
-        }
-    }
-    paths
+    let path = |(key, value): (&str, &DeValue<'_>)| match key {
+        "program" => value.as_str().map(PathBuf::from),
+        "interpreter" => value.as_array()?.first()?.get_ref().as_str().map(PathBuf::from),
+        _ => None,
+    };
+    file.written("program").filter_map(path).collect()
 }
 
 fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
-    let program = at.required("program", template::program)?;
+    let program = at.required("program", template::program);
     let interpreter = at.optional("interpreter", template::interpreter)?.unwrap_or_default();
     let argv = at.optional("argv", template::arguments)?.unwrap_or_default();
     let lifetime = at.required("lifetime", |value| match value.string()? {
         "action" => Ok(Lifetime::Action),
         "instance" => Ok(Lifetime::Instance),
         word => Err(value.wrong(&Mistake::Lifetime(word.to_owned()))),
-    })?;
-    let forks = at.optional("type", |value| match value.string()? {
+    });
+    let forks = at.decisive("type", |value| match value.string()? {
         "simple" => Ok(false),
         "forking" => Ok(true),
         word => Err(value.wrong(&Mistake::Type(word.to_owned()))),
-    })?;
-    let user = at.required("user", template::user)?;
+    });
+    let user = at.required("user", template::user);
     let environment = at.optional("environment", template::environment)?.unwrap_or_default();
     let stop = at.optional("stop", stop_steps)?;
     at.optional("output", |value| match value.string()? {
@@ -276,8 +287,8 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
     let input = at.optional("input", Value::boolean)?;
     let timeout_ms = at.optional("timeout", duration)?;
     let signals = at.optional("signals", |value| match forks {
-        Some(true) => Err(value.wrong(&Mistake::SignalsForking)),
-        _ => value.array()?.iter().map(signal).collect::<Read<Vec<_>>>(),
+        Ok(Some(true)) => Err(value.wrong(&Mistake::SignalsForking)),
+        _ => value.list(signal),
     })?;
     let manager = at.optional("manager", |value| match value.string()? {
         "auto" => Ok(KeptBy::Auto),
@@ -286,6 +297,7 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
         word => Err(value.wrong(&Mistake::Manager(word.to_owned()))),
     })?;
     let grant = confine::grant(at, executed)?;
+    let lifetime = lifetime?;
     match lifetime {
         Lifetime::Action => at.only_for("instance", &["stop", "type", "signals", "output", "manager"])?,
         Lifetime::Instance => at.only_for("action", &["input", "timeout"])?,
@@ -294,12 +306,12 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
         return Err(at.wrong(&Mistake::OtherLifetime("limits.output", "action")));
     }
     Ok(Program {
-        program,
+        program: program?,
         interpreter,
         argv,
         lifetime,
-        forks: forks.unwrap_or(false),
-        user,
+        forks: forks?.unwrap_or(false),
+        user: user?,
         environment,
         stop: stop.unwrap_or_else(|| vec![StopStep { signal: Signal::SIGTERM, grace: Grace::Rest }]),
         input: input.unwrap_or(false),
@@ -310,10 +322,16 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
     })
 }
 
-fn last_resort(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) -> Read<LastResort> {
+/// Reads what is done when the plugin cannot stop. `is_lost` tells of a label whose own mistake is told.
+fn last_resort(
+    at: &mut Reader<'_, '_>,
+    programs: &BTreeMap<String, Program>,
+    is_lost: &dyn Fn(&str) -> bool,
+) -> Read<LastResort> {
     let bound = |label: &Value<'_, '_>| {
         let name = label.string()?;
         match programs.get(name) {
+            None if is_lost(name) => Ok(name.to_owned()),
             None => {
                 let known: Vec<&str> = programs.keys().map(String::as_str).collect();
                 let known = if known.is_empty() { String::new() } else { format!(": there is {}", known.join(", ")) };
@@ -326,29 +344,27 @@ fn last_resort(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>) ->
             Some(_) => Ok(name.to_owned()),
         }
     };
-    let labels = at.required("last-resort", |value| {
-        value.some(&Mistake::NoLastResort)?.iter().map(bound).collect::<Read<Vec<_>>>()
-    })?;
+    let labels = at.required("last-resort", |value| value.some(&Mistake::NoLastResort, bound));
     let (gone_label, gone_statuses) = at.required("gone-when", |value| {
         value.table(&key::GONE, |gone| {
-            let label = gone.required("run", bound)?;
-            let statuses = gone.required("exit", |value| {
-                let status = |v: &Value<'_, '_>| v.integer(0, 255).map(|n| u8::try_from(n).unwrap_or(0));
-                value.some(&Mistake::NoStatus)?.iter().map(status).collect()
-            })?;
-            Ok((label, statuses))
+            let label = gone.required("run", bound);
+            let status = |v: &Value<'_, '_>| v.integer(0, 255).map(|n| u8::try_from(n).unwrap_or(0));
+            let statuses = gone.required("exit", |value| value.some(&Mistake::NoStatus, status))?;
+            Ok((label?, statuses))
         })
     })?;
-    Ok(LastResort { labels, gone_label, gone_statuses })
+    Ok(LastResort { labels: labels?, gone_label, gone_statuses })
 }
 
 fn stop_steps(value: &Value<'_, '_>) -> Read<Vec<StopStep>> {
     let step = |step: &Value<'_, '_>| {
         step.table(&key::STEP, |at| {
-            Ok(StopStep { signal: at.required("signal", signal)?, grace: at.required("grace", grace)? })
+            let signal = at.required("signal", signal);
+            let grace = at.required("grace", grace)?;
+            Ok(StopStep { signal: signal?, grace })
         })
     };
-    value.some(&Mistake::NoStep)?.iter().map(step).collect()
+    value.some(&Mistake::NoStep, step)
 }
 
 fn signal(value: &Value<'_, '_>) -> Read<Signal> {

@@ -115,19 +115,22 @@ pub(super) fn path(at: &mut Reader<'_, '_>, programs: &BTreeMap<String, Program>
         "write" => Ok(Access::Write),
         "" => Err(value.wrong(&Mistake::NoAccess)),
         word => Err(value.wrong(&Mistake::Access(word.to_owned()))),
-    })?;
+    });
     let directory = at.required("directory", |value| {
         let directory = template::directory(value)?;
-        match directory.as_literal().and_then(|path| refused(Path::new(path), access, programs)) {
+        // What is not even to be read is no matter of the access.
+        let least = access.as_ref().map_or(Access::Read, |access| *access);
+        match directory.as_literal().and_then(|path| refused(Path::new(path), least, programs)) {
             Some(why) => Err(value.wrong(&Mistake::GivenToNobody(why))),
             None => Ok(directory),
         }
-    })?;
+    });
     let owner = at.optional("owner", template::owner)?;
+    let access = access?;
     if access == Access::Read {
         at.refuse(&["owner"], |_| Mistake::OwnerOfRead)?;
     }
-    Ok(PathGrant { directory, access, owner })
+    Ok(PathGrant { directory: directory?, access, owner })
 }
 
 #[cfg(test)]

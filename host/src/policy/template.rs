@@ -207,17 +207,10 @@ pub(super) fn arguments(value: &Value<'_, '_>) -> Read<Vec<Argument>> {
     let one = |value: &Value<'_, '_>| {
         if value.is_table() { open(value, Use::Argument) } else { Ok(Template::literal(value.string()?)) }
     };
-    value
-        .array()?
-        .iter()
-        .map(|item| {
-            if item.is_array() {
-                Ok(Argument::Group(item.array()?.iter().map(one).collect::<Read<_>>()?))
-            } else {
-                one(item).map(Argument::One)
-            }
-        })
-        .collect()
+    value.list(|item| match item.is_array() {
+        true => item.list(one).map(Argument::Group),
+        false => one(item).map(Argument::One),
+    })
 }
 
 /// Reads a program: an absolute path, or a parameter with `one-of` or `file`.
@@ -230,12 +223,11 @@ pub(super) fn program(value: &Value<'_, '_>) -> Read<Template> {
 
 /// Reads an interpreter: an absolute path and its first arguments, all literal.
 pub(super) fn interpreter(value: &Value<'_, '_>) -> Read<Vec<String>> {
-    let words = value.array()?;
-    let Some(first) = words.first() else {
-        return Err(value.wrong(&Mistake::NoInterpreter));
-    };
-    absolute(first)?;
-    words.iter().map(|word| word.string().map(str::to_owned)).collect()
+    let mut is_first = true;
+    value.some(&Mistake::NoInterpreter, |word| match std::mem::replace(&mut is_first, false) {
+        true => absolute(word).map(|path| path.to_string_lossy().into_owned()),
+        false => word.string().map(str::to_owned),
+    })
 }
 
 /// Reads a directory: an absolute path, or a parameter with `one-of` or `directory`, which is compared as text: who acts
@@ -329,21 +321,17 @@ fn is_loader_variable(name: &str) -> bool {
 
 /// Reads an environment.
 pub(super) fn environment(value: &Value<'_, '_>) -> Read<Vec<(String, Template)>> {
-    value.open_table(|table| {
-        let mut variables = Vec::new();
-        for (name, span, value) in table.entries() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-                return Err(value.wrong_at(span, &Mistake::VariableName));
-            }
-            if is_loader_variable(name) {
-                return Err(value.wrong_at(span, &Mistake::LoaderVariable(name.to_owned())));
-            }
-            let template =
-                if value.is_table() { open(&value, Use::Environment)? } else { Template::literal(value.string()?) };
-            variables.push((name.to_owned(), template));
+    value.entries(|name, span, value| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(value.wrong_at(span, &Mistake::VariableName));
         }
-        Ok(variables)
+        if is_loader_variable(name) {
+            return Err(value.wrong_at(span, &Mistake::LoaderVariable(name.to_owned())));
+        }
+        let template =
+            if value.is_table() { open(value, Use::Environment)? } else { Template::literal(value.string()?) };
+        Ok((name.to_owned(), template))
     })
 }
 
@@ -368,11 +356,11 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
         if origins != 1 {
             return Err(at.wrong(&Mistake::Origin));
         }
-        let prefix = at.optional("prefix", |v| Ok(v.string()?.to_owned()))?.unwrap_or_default();
+        let prefix = at.decisive("prefix", |v| Ok(v.string()?.to_owned()))?.unwrap_or_default();
         if !prefix.is_empty() && used != Use::Argument {
             return Err(at.wrong(&Mistake::PrefixElsewhere));
         }
-        if let Some(origin) = at.optional("fact", fact)? {
+        if let Some(origin) = at.decisive("fact", fact)? {
             if used != Use::Argument && used != Use::Environment {
                 return Err(at.wrong(&Mistake::FactElsewhere));
             }
@@ -381,7 +369,7 @@ fn open(value: &Value<'_, '_>, used: Use) -> Read<Template> {
             }
             return Ok(Template { prefix, source: Source::Open(origin, Kind::Text { max: 255 }) });
         }
-        let origin = match at.optional("param", |v| Ok(v.string()?.to_owned()))? {
+        let origin = match at.decisive("param", |v| Ok(v.string()?.to_owned()))? {
             Some(name) => Origin::Parameter(name),
             None => Origin::Slot(at.required("slot", |v| Ok(v.string()?.to_owned()))?),
         };

@@ -7,6 +7,7 @@ use crate::policy::template::{Unfit, Values, fill_all};
 
 mod lint;
 mod rows;
+mod several;
 mod snapshot;
 
 fn parse(text: &str) -> Result<Policy, Diagnostic> {

@@ -24,12 +24,16 @@ pub struct Unit {
 
 /// Reads a section that has the key `unit`.
 pub(super) fn unit(at: &Reader<'_, '_>) -> Read<Unit> {
-    let name = at.required("unit", name)?;
+    let name = at.required("unit", name);
     let others: Vec<&'static str> =
         super::key::PROGRAM.keys.iter().map(|key| key.name).filter(|key| !BESIDE.contains(key)).collect();
-    at.refuse(&others, Mistake::OfUnit)?;
+    // Where it is misspelt, nobody knows that it is meant.
+    if !at.is_guess("unit") {
+        at.refuse(&others, Mistake::OfUnit)?;
+    }
     let environment = at.optional("environment", template::environment)?.unwrap_or_default();
-    Ok(Unit { name, environment, rate: super::confine::rate(at)? })
+    let rate = super::confine::rate(at)?;
+    Ok(Unit { name: name?, environment, rate })
 }
 
 fn name(value: &Value<'_, '_>) -> Read<String> {

@@ -43,7 +43,8 @@ There are no defaults that grant something. What is not written is denied.
 ocf-wasm check
 ```
 
-`check` reads the policies of all installed agents, or the files that it is given.
+`check` reads the policies of all installed agents, or the files that it is given. It tells all mistakes of a file that do not
+depend on each other; the reason of an action names the first one.
 ",
     );
     for table in TABLES {

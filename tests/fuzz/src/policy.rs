@@ -23,6 +23,11 @@ pub(crate) fn run(data: &[u8]) {
     match Policy::parse(text, path) {
         Ok(policy) => {
             assert_read_again(&policy, text, path);
+            assert_eq!(
+                Policy::parse_all(text, path),
+                Ok(policy.clone()),
+                "read otherwise when all mistakes are wanted"
+            );
             assert_within_limits(&policy);
             assert_filled(&policy, text);
             lint::warnings(&policy, text, path).iter().for_each(|warning| assert_told(&warning.told, text));
@@ -32,6 +37,10 @@ pub(crate) fn run(data: &[u8]) {
             let reason = Outcome::because(Exit::Permission, &diagnostic.line()).reason;
             assert_one_line(&reason, REASON_BYTES);
             assert!(reason.starts_with("policy thing.toml:"), "{reason}");
+            let all = Policy::parse_all(text, path).expect_err("taken when all mistakes are wanted");
+            all.iter().for_each(|told| assert_told(told, text));
+            assert!(all.contains(&diagnostic), "{diagnostic} is not among {all:?}");
+            assert!(all.is_sorted_by_key(|told| (told.line, told.column)), "{all:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ fn check_says_what_is_right_and_what_this_node_offers() {
         assert!(ran.stdout.lines().any(|printed| printed == line), "{line}: {ran:#?}");
     }
     let known = good(host.run(&["check", "-o", "json"])).json();
-    assert_eq!(known["policies"][0], json!({ "path": dummy, "refused": null, "misfits": [], "warnings": [] }));
+    assert_eq!(known["policies"][0], json!({ "path": dummy, "refused": null, "mistakes": [], "misfits": [], "warnings": [] }));
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
     for layer in ["user", "plugins", "cgroup"] {
         assert!(known["node"][layer].is_string(), "{layer}: {known}");
@@ -58,6 +58,52 @@ fn check_points_at_a_mistake() {
     );
     let absent = host.run(&["check", text(&host.path().join("absent.toml"))]);
     assert!(absent.code == 1 && absent.stdout.contains("absent.toml: No such file"), "{absent:#?}");
+}
+
+#[test]
+fn all_mistakes_of_a_policy_are_told_at_once_where_a_person_reads() {
+    let host = TestHost::new();
+    let policy = policy_of("sample-tcp-server").replace("\"nobody\"", "\"\"").replace("lifetime    =", "liftime     =");
+    let wrong = format!("{policy}[limits]\nmemory = \"64\"\n");
+    let mut places: Vec<(usize, &str)> = Vec::new();
+    for (number, line) in wrong.lines().enumerate() {
+        let says = [("liftime", "unknown key `liftime`"), ("user ", "fill in the user"), ("memory", "a size such as")];
+        places.extend(says.iter().find(|(key, _)| line.starts_with(key)).map(|(_, says)| (number + 1, *says)));
+    }
+    assert_eq!(places.len(), 3, "{wrong}");
+    let file = host.path().join("policy.toml");
+    fs::write(&file, &wrong).unwrap();
+    let are_told = |text: &str| {
+        assert_eq!(text.matches("error: ").count(), places.len(), "{text}");
+        let mut rest = text;
+        for (line, says) in &places {
+            let at = rest.find(&format!("error: {says}")).unwrap_or_else(|| panic!("{says}: {text}"));
+            rest = &rest[at..];
+            let place = rest.lines().nth(1).unwrap();
+            assert!(place.contains(".toml:") && place.contains(&format!(":{line}:")), "{place}");
+        }
+    };
+    let checked = host.run(&["check", text(&file)]);
+    assert_eq!(checked.code, 1);
+    are_told(&checked.stdout);
+    let known = host.run(&["check", "-o", "json", text(&file)]).json()["policies"][0].clone();
+    are_told(known["refused"].as_str().unwrap());
+    let mistakes = known["mistakes"].as_array().unwrap();
+    assert_eq!(mistakes.len(), places.len(), "{known}");
+    for (mistake, (line, says)) in mistakes.iter().zip(&places) {
+        assert!(mistake["message"].as_str().unwrap().starts_with(says) && mistake["line"] == *line, "{mistake}");
+        assert!(mistake["column"].is_number() && mistake["expected"].is_string(), "{mistake}");
+    }
+    let component = plugin("sample-tcp-server");
+    let tested = host.run(&["test", text(&component), "--policy", text(&file)]);
+    assert_eq!(tested.code, 1, "{tested:#?}");
+    are_told(&tested.stderr);
+    host.policy(SERVER, &wrong);
+    are_told(&host.add(&component, &[]).stdout);
+    are_told(&host.run(&["check"]).stdout);
+    // The cluster is told one, in one line.
+    let reason = host.action(SERVER, "start").with("port", free_port()).is(4).reason().to_owned();
+    assert!(reason.starts_with("policy sample-tcp-server.toml:") && reason.contains("`liftime`"), "{reason}");
 }
 
 #[test]

@@ -72,7 +72,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
                     checked.warnings.iter().map(|warning| told(&warning.told, warning.risk)).collect();
                 let misfits: Vec<_> = checked.misfits.iter().map(Misfit::told).collect();
                 serde_json::json!({
-                    "path": path, "refused": checked.refused, "misfits": misfits, "warnings": warnings,
+                    "path": path, "refused": checked.refused, "mistakes": checked.mistakes,
+                    "misfits": misfits, "warnings": warnings,
                 })
             })
             .collect();
@@ -121,6 +122,8 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
 struct Checked {
     /// Why it is refused, or what of it this node lacks.
     refused: Option<String>,
+    /// What is wrong in the file, for programs.
+    mistakes: Vec<serde_json::Value>,
     /// Where it and the installed component do not meet.
     misfits: Vec<Misfit>,
     /// What somebody could do with what it grants.
@@ -132,6 +135,16 @@ impl Checked {
         Self { refused: Some(text), ..Self::default() }
     }
 
+    fn mistaken(mistakes: &[Diagnostic]) -> Self {
+        let told = mistakes.iter().map(|told| {
+            serde_json::json!({
+                "line": told.line, "column": told.column,
+                "message": told.message, "hint": told.hint, "expected": told.expected,
+            })
+        });
+        Self { mistakes: told.collect(), ..Self::refused(text_of(mistakes)) }
+    }
+
     fn is_wrong(&self) -> bool {
         self.refused.is_some() || self.misfits.iter().any(Misfit::is_error)
     }
@@ -139,6 +152,11 @@ impl Checked {
     fn is_warned(&self) -> bool {
         !self.warnings.is_empty() || !self.misfits.is_empty()
     }
+}
+
+/// All mistakes of one file, for a person.
+pub(super) fn text_of(mistakes: &[Diagnostic]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// What programs are told of a danger.
@@ -177,13 +195,13 @@ fn elsewhere(path: &Path, component: Option<&Generation>) -> Checked {
         }
         Err(error) => return Checked::refused(format!("{}: {error}", path.display())),
     };
-    match Policy::parse(&text, path) {
+    match Policy::parse_all(&text, path) {
         Ok(policy) => Checked {
             misfits: component.map(|component| fit::misfits(&policy, &text, path, component)).unwrap_or_default(),
             warnings: lint::warnings(&policy, &text, path),
             ..Checked::default()
         },
-        Err(diagnostic) => Checked::refused(diagnostic.to_string()),
+        Err(mistakes) => Checked::mistaken(&mistakes),
     }
 }
 
@@ -198,9 +216,9 @@ fn in_place(agent: &AgentName, number: u32) -> Checked {
         }
         Err(error) => return Checked::refused(here::said(&error.to_string())),
     };
-    let policy = match Policy::parse(&text, path) {
+    let policy = match Policy::parse_all(&text, path) {
         Ok(policy) => policy,
-        Err(diagnostic) => return Checked::refused(diagnostic.to_string()),
+        Err(mistakes) => return Checked::mistaken(&mistakes),
     };
     let OnThisNode { lacking, units } = on_this_node(&policy);
     let refused =
@@ -212,7 +230,7 @@ fn in_place(agent: &AgentName, number: u32) -> Checked {
     for (label, facts) in units {
         warnings.extend(lint::of_unit(&policy, &label, facts, &text, path));
     }
-    Checked { refused, misfits, warnings }
+    Checked { refused, mistakes: Vec::new(), misfits, warnings }
 }
 
 /// What of a policy is on this node.

@@ -194,7 +194,13 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             ));
         }
     };
-    Policy::parse(&policy, arguments.policy.as_deref().unwrap_or(&beside))?;
+    if let Err(mut mistakes) = Policy::parse_all(&policy, arguments.policy.as_deref().unwrap_or(&beside)) {
+        if let [_] = mistakes[..] {
+            return Err(mistakes.remove(0).into());
+        }
+        let told = super::check::text_of(&mistakes);
+        bail!("{}", told.strip_prefix("error: ").unwrap_or(&told).to_owned());
+    }
     not_interrupted()?;
     let agent = install_here(&examined)?;
     grant(&agent, policy.as_bytes())?;

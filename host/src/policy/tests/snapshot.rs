@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::super::key::{TABLES, Table};
 use super::super::mistake::Mistake;
 use super::rows::{FILES, ROWS};
+use super::several::{SEVERAL, all_of};
 use super::*;
 use crate::tests::golden;
 
@@ -111,6 +112,9 @@ impl Seen {
     fn show(&mut self, what: &str, file: &str) -> &'static str {
         let found = self.mistake(what, file);
         writeln!(self.text, "== {what}\n{found}").unwrap();
+        for other in all_of(file).into_iter().filter(|other| *other != found) {
+            writeln!(self.text, "   and {}:{}: {}", other.line, other.column, other.message).unwrap();
+        }
         found.found.0
     }
 }
@@ -186,12 +190,42 @@ fn all() -> Seen {
     for text in FILES {
         seen.show(&format!("{text:?}"), text);
     }
+    for (text, _) in SEVERAL {
+        writeln!(seen.text, "== {text:?}").unwrap();
+        all_of(text).iter().for_each(|told| writeln!(seen.text, "{told}").unwrap());
+    }
     seen
 }
 
 #[test]
 fn every_mistake_is_shown_as_it_is_checked_in() {
     golden("host/src/policy/tests/mistakes.txt", &all().text);
+}
+
+/// A mistake elsewhere is told beside each one that there is, and takes none of it away.
+#[test]
+fn no_mistake_hides_one_elsewhere() {
+    let mut tried = 0;
+    for (table, key, good, _, bad) in ROWS {
+        let wrong = bad.iter().chain([&"1979-05-27"]).map(|value| file(table, &with(base(table, key), key, value)));
+        for text in wrong.filter(|text| !text.contains("[limits]") && !text.contains("\nlimits")) {
+            let alone = all_of(&text);
+            if alone.iter().any(|told| ["Syntax", "Format"].contains(&told.found.0)) {
+                continue;
+            }
+            let more = all_of(&format!("{text}[limits]\nmemory = 7\n"));
+            assert_eq!(more[..more.len() - 1], alone, "{text}");
+            assert_eq!(more.last().unwrap().found.0, "WrongType", "{text}");
+            tried += 1;
+        }
+        // In the same table, where that is decided by itself.
+        if table == "[program.LABEL]" && !matches!(key, "user" | "unit") && good != "[]" {
+            let text = file(table, &with(with(base(table, key), key, "1979-05-27"), "user", "\"\""));
+            let names: BTreeSet<_> = all_of(&text).iter().map(|told| told.found.0).collect();
+            assert_eq!(names, BTreeSet::from(["NoUser", "WrongType"]), "{text}");
+        }
+    }
+    assert!(tried > 250, "only {tried} were tried");
 }
 
 #[test]
