@@ -12,7 +12,7 @@ use crate::ocf::description::{Description, Profile};
 use crate::policy::{self, Policy, Refused, lint};
 use crate::sandbox::layers;
 use crate::store::install::{self, Part};
-use crate::store::{self, Generation, place};
+use crate::store::{self, Generation, list, place};
 
 /// The profile of the metadata, as people write it.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +67,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         );
     }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    list::check()?;
     make_user()?;
     let examined = install::examine(&arguments.component)?;
     let agent = examined.description.name.clone();

@@ -46,6 +46,7 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
             (agent, instance, state, generation, failed)
         })
         .collect();
+    let list: Vec<String> = damage::of_list().into_iter().map(|damage| damage.what).collect();
     if !instance::can_be_seen() {
         eprintln!("note: {}", super::ONLY_ROOT);
     }
@@ -70,9 +71,10 @@ pub(super) fn run(format: Format) -> Result<ExitCode> {
                 })
             })
             .collect();
-        super::json(&serde_json::json!({ "agents": agents, "instances": instances }))?;
+        super::json(&serde_json::json!({ "agents": agents, "instances": instances, "damage": list }))?;
         return Ok(ExitCode::SUCCESS);
     }
+    list.iter().for_each(|what| println!("damaged: {what} (ocf-wasm check)"));
     if agents.is_empty() {
         println!("no agent is installed");
     }

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use toml::de::DeTable;
 
 use super::generation::{MAGIC, agent_path};
-use super::{Digest, Generation, LIB, generation::Request, native, notes, place};
+use super::{Digest, Generation, LIB, generation::Request, list, native, notes, place};
 use crate::ocf::description::{AgentName, Description, Exports, Profile};
 use crate::ocf::metadata;
 
@@ -20,8 +19,6 @@ use crate::ocf::metadata;
 const METADATA_BYTES: usize = 256 * 1024;
 /// How long compiling at install may take.
 const COMPILE: Duration = Duration::from_mins(5);
-/// Where the operator sees what is installed.
-const AGENTS_TOML: &str = "/etc/ocf-wasm/agents.toml";
 
 /// A component that was read, compiled and understood; nothing is installed yet.
 #[derive(Debug)]
@@ -274,7 +271,7 @@ pub fn lost(examined: &Examined) -> Vec<Part> {
         (Part::Component, is_kept),
         (Part::Native, native::is_there(digest)),
         (Part::Link, place::is_right(&examined.description.name)),
-        (Part::List, fs::read_to_string(AGENTS_TOML).is_ok_and(|text| text == list())),
+        (Part::List, list::is_whole()),
     ];
     parts.into_iter().filter(|(_, is_there)| !is_there).map(|(part, _)| part).collect()
 }
@@ -309,8 +306,9 @@ pub fn take_back(agent: &AgentName, number: u32) {
 /// elsewhere if it is to be replaced; returns where.
 ///
 /// # Errors
-/// If the place is taken by something that is not ours, and stays.
+/// If the place is taken by something that is not ours, and stays, or the list of what is installed is damaged.
 pub fn switch(agent: &AgentName, number: u32, replaces: bool) -> Result<Option<PathBuf>> {
+    list::check()?;
     let kept = if replaces { place::keep_other(agent)? } else { place::check(agent).map(|()| None)? };
     place::replace_link(&agent_path(agent).join("current"), Path::new(&number.to_string()))?;
     // Where the operator will put what is granted.
@@ -318,7 +316,7 @@ pub fn switch(agent: &AgentName, number: u32, replaces: bool) -> Result<Option<P
         fs::create_dir_all(above).with_context(|| above.display().to_string())?;
     }
     place::put(agent)?;
-    write_list()?;
+    list::write()?;
     Ok(kept)
 }
 
@@ -326,8 +324,9 @@ pub fn switch(agent: &AgentName, number: u32, replaces: bool) -> Result<Option<P
 /// stops what runs and starts nothing.
 ///
 /// # Errors
-/// What the kernel says.
+/// What the kernel says; if the list of what is installed is damaged.
 pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
+    list::check()?;
     if !keep_link {
         place::clear(agent)?;
     }
@@ -338,7 +337,7 @@ pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
         }
         _ => {}
     }
-    write_list()
+    list::write()
 }
 
 /// Whether anything of an agent is where Pacemaker or an action looks.
@@ -355,17 +354,9 @@ pub fn installed() -> Vec<(AgentName, u32)> {
 /// the list is lost, an agent counts that Pacemaker would find.
 pub fn expected() -> BTreeMap<AgentName, Option<Digest>> {
     let mut expected: BTreeMap<_, _> = installed().into_iter().map(|(agent, _)| (agent, None)).collect();
-    let text = fs::read_to_string(AGENTS_TOML).unwrap_or_default();
-    let list = DeTable::parse(&text).ok().filter(|_| !text.is_empty());
-    let Some(list) = list else {
-        expected.extend(known().into_iter().filter(is_there).map(|agent| (agent, None)));
-        return expected;
-    };
-    for entry in list.get_ref().get("agent").and_then(|list| list.get_ref().as_array()).into_iter().flatten() {
-        let text = |key: &str| entry.get_ref().as_table()?.get(key)?.get_ref().as_str();
-        if let Some(agent) = text("name").and_then(AgentName::parse) {
-            expected.insert(agent, text("digest").and_then(Digest::parse));
-        }
+    match list::read() {
+        Ok(Some(list)) => expected.extend(list.into_iter().map(|(agent, digest)| (agent, Some(digest)))),
+        Ok(None) | Err(_) => expected.extend(known().into_iter().filter(is_there).map(|agent| (agent, None))),
     }
     expected
 }
@@ -386,28 +377,6 @@ fn known() -> Vec<AgentName> {
         );
     }
     found
-}
-
-/// The list of installed agents for the operator.
-fn list() -> String {
-    let mut text =
-        "# What is installed on this node. Kept by `ocf-wasm install`, `rollback` and `remove`.\n".to_owned();
-    for (agent, number) in installed() {
-        if let Ok(generation) = super::generation(&agent, number) {
-            let (version, digest) = (&generation.description.version, &generation.component);
-            text.push_str(&format!("\n[[agent]]\nname = \"{agent}\"\nversion = \"{version}\"\ngeneration = {number}\ndigest = \"{digest}\"\n"));
-        }
-    }
-    text
-}
-
-/// Writes that list.
-fn write_list() -> Result<()> {
-    let path = Path::new(AGENTS_TOML);
-    if let Some(above) = path.parent() {
-        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
-    }
-    crate::sealed::replace(path, list().as_bytes(), 0o644).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

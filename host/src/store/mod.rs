@@ -7,6 +7,8 @@ mod digest;
 mod generation;
 #[cfg(feature = "tool")]
 pub mod install;
+#[cfg(feature = "tool")]
+pub mod list;
 mod native;
 #[cfg(feature = "tool")]
 pub mod notes;

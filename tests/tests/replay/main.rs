@@ -51,7 +51,7 @@ fn replay(component: &Path, action: &str, file: &Path) -> Ran {
     let host = TestHost::new();
     let ran = host.run(&["run", text(component), action, "--replay", text(file)]);
     let listed = host.run(&["-o", "json", "list"]).json();
-    assert_eq!(listed, json!({ "agents": [], "instances": [] }), "a replay leaves something");
+    assert_eq!(listed, json!({ "agents": [], "damage": [], "instances": [] }), "a replay leaves something");
     ran
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod errors;
 mod fits;
 mod instances;
+mod listed;
 mod place;
 mod swap;
 mod typed;
@@ -224,7 +225,7 @@ fn suggest_prints_a_policy_that_works_once_its_blanks_are_filled() {
 fn list_shows_agents_generations_and_instances() {
     let host = TestHost::new();
     assert_eq!(good(host.run(&["list"])).stdout, "no agent is installed\n");
-    assert_eq!(good(host.run(&["list", "-o", "json"])).json(), json!({ "agents": [], "instances": [] }));
+    assert_eq!(good(host.run(&["list", "-o", "json"])).json(), json!({ "agents": [], "instances": [], "damage": [] }));
     host.install("dummy");
     host.install("sample-tcp-server");
     let _ = host.action(DUMMY, "start").instance("flag").is(0);

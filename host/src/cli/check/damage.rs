@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::here;
 use crate::instance::{self, Found, Record};
 use crate::ocf::description::{AgentName, Profile};
-use crate::store::{self, Digest, Generation, install, place};
+use crate::store::{self, Digest, Generation, install, list, place};
 
 /// One thing that is not as it was installed.
 #[derive(Debug)]
@@ -40,6 +40,27 @@ pub(in crate::cli) fn all() -> BTreeMap<AgentName, Vec<Damage>> {
         }
     }
     agents
+}
+
+/// What is wrong with the list of what is installed, by itself or beside the store.
+pub(in crate::cli) fn of_list() -> Vec<Damage> {
+    let listed = match list::read() {
+        Ok(Some(listed)) => listed,
+        Ok(None) => return Vec::new(),
+        Err(what) => return vec![Damage::new(what, list::MOVE_AWAY)],
+    };
+    let of_agent = |(agent, number): (AgentName, u32)| {
+        let component = store::generation(&agent, number).ok()?.component;
+        let says = match listed.get(&agent) {
+            Some(digest) if *digest == component => return None,
+            Some(digest) => format!("says {} of {agent}", digest.short()),
+            None => format!("does not name {agent}"),
+        };
+        let what = format!("{} {says}, which is installed as generation {number} ({})", list::PATH, component.short());
+        // What runs is left alone: only the list is to be written anew.
+        Some(Damage::new(what, format!("ocf-wasm rollback {agent} --to {number} --next-start")))
+    };
+    install::installed().into_iter().filter_map(of_agent).collect()
 }
 
 /// What is wrong with an agent. `digest` is its component's by the list of what is installed.

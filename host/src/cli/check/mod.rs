@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use self::damage::Damage;
 use self::fit::Misfit;
 use super::{Format, here};
 use crate::capability::program::{self, tree, unit};
@@ -60,9 +61,11 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         named.iter().map(|path| (path.clone(), elsewhere(path, component.as_ref()))).collect()
     };
     let layers = node();
-    let agents = if named.is_empty() { damage::all() } else { BTreeMap::new() };
+    let (agents, list) =
+        if named.is_empty() { (damage::all(), damage::of_list()) } else { (BTreeMap::new(), Vec::new()) };
     let failed = checked.iter().any(|(_, checked)| checked.is_wrong() || arguments.strict && checked.is_warned())
         || agents.values().any(|d| !d.is_empty())
+        || !list.is_empty()
         || !layers::has_filters();
     if format == Format::Json {
         let policies: Vec<_> = checked
@@ -79,13 +82,18 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             .collect();
         let layers: serde_json::Map<_, _> =
             layers.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())).collect();
-        let agents = agents.iter().map(|(agent, damage)| {
-            let damage = damage.iter().map(|d| serde_json::json!({ "what": d.what, "next": d.next }));
-            serde_json::json!({ "agent": agent.to_string(), "damage": damage.collect::<Vec<_>>() })
-        });
+        let damage = |damage: &[Damage]| -> Vec<_> {
+            damage.iter().map(|d| serde_json::json!({ "what": d.what, "next": d.next })).collect()
+        };
+        let agents = agents
+            .iter()
+            .map(|(agent, found)| serde_json::json!({ "agent": agent.to_string(), "damage": damage(found) }));
         let agents: Vec<_> = agents.collect();
-        super::json(&serde_json::json!({ "agents": agents, "policies": policies, "node": layers }))?;
+        super::json(&serde_json::json!({
+            "agents": agents, "list": damage(&list), "policies": policies, "node": layers,
+        }))?;
     } else {
+        list.iter().for_each(|d| println!("{}\n  to do: {}", d.what, d.next));
         for (agent, damage) in &agents {
             damage.iter().for_each(|d| println!("{agent}: {}\n  to do: {}", d.what, d.next));
         }
