@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     /// Leave running instances on the version that they run with; the next start takes the new one
     #[arg(long)]
     next_start: bool,
-    /// Take the place of an agent's file that is not ours, in one step, and keep a copy of it
+    /// Take the place of an agent's file that is not ours, in one step, and keep it: `remove` puts it back
     #[arg(long)]
     replace: bool,
     /// Say what would be done, and do nothing

@@ -1,4 +1,4 @@
-//! `remove`: an agent is taken away.
+//! `remove`: an agent is taken away, and what it took the place of is put back.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::store::{install, place};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocf-wasm remove ocf-wasm/dummy\n\nA missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does.\n\nExit status: 0 taken away, 1 refused or failed, 2 wrong usage."
+    after_help = "Example:\n  ocf-wasm remove ocf-wasm/dummy\n\nA missing agent file makes Pacemaker fence a node on which its resource runs, so this refuses while one does. What `install --replace` took the place of is put back in the same step, so that Pacemaker finds it at any moment.\n\nExit status: 0 taken away, 1 refused or failed, 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// PROVIDER/TYPE
@@ -43,12 +43,14 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             active.join(", ")
         );
     }
-    install::remove(agent, !active.is_empty())?;
+    let put_back = install::remove(agent, !active.is_empty())?;
+    let is_back = put_back.is_some().then(|| place::path(agent));
     let replaced = place::kept(agent);
     if format == Format::Json {
-        super::json(
-            &serde_json::json!({ "agent": agent.to_string(), "stays_to_stop": active, "replaced": replaced.iter().map(|kept| here::path(kept)).collect::<Vec<_>>() }),
-        )?;
+        super::json(&serde_json::json!({
+            "agent": agent.to_string(), "stays_to_stop": active, "put_back": is_back.as_deref().map(here::path),
+            "replaced": replaced.iter().map(|kept| here::path(kept)).collect::<Vec<_>>(),
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     if active.is_empty() {
@@ -56,8 +58,11 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     } else {
         println!("removed {agent}; its file stays to stop {}, then remove it again", active.join(", "));
     }
+    if let (Some(kept), Some(place)) = (put_back, is_back) {
+        say!("  what it took the place of is back as {}; it was kept as {}", place.display(), kept.display());
+    }
     for kept in &replaced {
-        say!("  it took the place of a file that is kept as {}", kept.display());
+        say!("  it took the place of what is kept as {}", kept.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -258,7 +258,7 @@ impl Part {
             Self::Component => format!("its component in {LIB}/blobs"),
             Self::Native => format!("its native code in {}", super::CACHE),
             Self::Link => place::path(agent).display().to_string(),
-            Self::List => AGENTS_TOML.to_owned(),
+            Self::List => list::PATH.to_owned(),
         }
     }
 }
@@ -320,16 +320,14 @@ pub fn switch(agent: &AgentName, number: u32, replaces: bool) -> Result<Option<P
     Ok(kept)
 }
 
-/// Takes an agent away. Its records and what they pin stay; with `keep_link` Pacemaker still finds the agent, which then
-/// stops what runs and starts nothing.
+/// Takes an agent away, and puts back what it took the place of; returns where that was kept. Its records and what they
+/// pin stay; with `keep_link` Pacemaker still finds the agent, which then stops what runs and starts nothing.
 ///
 /// # Errors
 /// What the kernel says; if the list of what is installed is damaged.
-pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
+pub fn remove(agent: &AgentName, keep_link: bool) -> Result<Option<PathBuf>> {
     list::check()?;
-    if !keep_link {
-        place::clear(agent)?;
-    }
+    let put_back = if keep_link { None } else { place::clear(agent)? };
     let current = agent_path(agent).join("current");
     match fs::remove_file(&current) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -337,7 +335,8 @@ pub fn remove(agent: &AgentName, keep_link: bool) -> Result<()> {
         }
         _ => {}
     }
-    list::write()
+    list::write()?;
+    Ok(put_back)
 }
 
 /// Whether anything of an agent is where Pacemaker or an action looks.

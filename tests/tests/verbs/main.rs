@@ -376,7 +376,7 @@ fn remove_takes_away_what_does_not_run() {
     assert!(agent.exists() || agent.is_symlink());
     let _ = host.action(DUMMY, "stop").is(0);
     let removed = good(host.run(&["-o", "json", "remove", DUMMY])).json();
-    assert_eq!(removed, json!({ "agent": DUMMY, "stays_to_stop": [], "replaced": [] }));
+    assert_eq!(removed, json!({ "agent": DUMMY, "stays_to_stop": [], "put_back": null, "replaced": [] }));
     assert!(!agent.is_symlink(), "{}", agent.display());
     assert_eq!(host.run(&["-o", "json", "list"]).json()["agents"], json!([]));
     bad(&host.run(&["remove", DUMMY]), &["ocf-wasm/dummy is not installed on this node"]);

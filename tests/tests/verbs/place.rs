@@ -1,6 +1,6 @@
 //! The file by which Pacemaker finds an agent, where another agent's file is.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use super::*;
 
@@ -21,6 +21,13 @@ fn install(host: &TestHost, more: &[&str]) -> Ran {
     host.run(&[&["install", text(&component), "--allow-unsigned"], more].concat())
 }
 
+/// What is kept of what was replaced, without the link to the last.
+fn kept(host: &TestHost) -> Vec<std::path::PathBuf> {
+    let found = fs::read_dir(host.path().join("lib/replaced/ocf-wasm")).unwrap();
+    let paths = found.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.file_name().unwrap() != "dummy.last").collect()
+}
+
 #[test]
 fn another_agents_file_is_replaced_where_that_is_wished_and_never_lost() {
     let (host, place) = taken();
@@ -36,10 +43,6 @@ fn another_agents_file_is_replaced_where_that_is_wished_and_never_lost() {
         told.contains(&format!("what was in its place is kept as {}/lib/replaced/ocf-wasm/dummy-", text(host.path()))),
         "{told}"
     );
-    let kept = |host: &TestHost| -> Vec<std::path::PathBuf> {
-        let found = fs::read_dir(host.path().join("lib/replaced/ocf-wasm")).unwrap();
-        found.map(|entry| entry.unwrap().path()).collect()
-    };
     let copies = kept(&host);
     assert_eq!(copies.len(), 1);
     assert_eq!(fs::read_to_string(&copies[0]).unwrap(), SHELL);
@@ -56,14 +59,93 @@ fn another_agents_file_is_replaced_where_that_is_wished_and_never_lost() {
     fs::write(&place, "#!/bin/sh\nexit 7\n").unwrap();
     let told = host.run(&["check"]);
     assert!(told.code == 1 && told.stdout.contains("is there and not ours, and Pacemaker runs that"), "{told:#?}");
-    assert!(told.stdout.contains("--allow-unsigned --replace, which keeps a copy of it"), "{told:#?}");
+    assert!(told.stdout.contains("--allow-unsigned --replace, which keeps it"), "{told:#?}");
     let told = good(host.run(&["-o", "json", "install", text(&plugin("dummy")), "--allow-unsigned", "--replace"]));
     let replaced = host.path().join("lib/replaced").display().to_string();
     assert!(told.json()["replaced"].as_str().unwrap().starts_with(&replaced), "{told:#?}");
     assert_eq!(kept(&host).len(), 2);
+    // The last one is put back; the one before it stays kept.
     let told = good(host.run(&["remove", DUMMY])).stdout;
-    assert_eq!(told.matches(&format!("it took the place of a file that is kept as {replaced}/")).count(), 2);
-    assert!(!place.exists() && kept(&host).len() == 2, "{told}");
+    let is_back = format!("  what it took the place of is back as {}; it was kept as ", place.display());
+    assert_eq!(told.matches(&is_back).count(), 1, "{told}");
+    assert_eq!(told.matches(&format!("it took the place of what is kept as {replaced}/")).count(), 1, "{told}");
+    assert_eq!(fs::read_to_string(&place).unwrap(), "#!/bin/sh\nexit 7\n");
+    assert_eq!(kept(&host), copies);
+    bad(&host.run(&["remove", DUMMY]), &["ocf-wasm/dummy is not installed on this node"]);
+    let _ = good(host.run(&["check"]));
+}
+
+#[test]
+fn remove_puts_back_what_was_there_as_it_was() {
+    let (host, place) = taken();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o751)).unwrap();
+    if is_root() {
+        std::os::unix::fs::chown(&place, Some(65534), Some(65533)).unwrap();
+    }
+    let facts = || fs::metadata(&place).map(|found| (found.mode(), found.uid(), found.gid())).unwrap();
+    let before = facts();
+    let told =
+        good(host.run(&["-o", "json", "install", text(&plugin("dummy")), "--allow-unsigned", "--replace"])).json();
+    host.policy(DUMMY, "format = 1\n");
+    // What runs is not left to an agent that knows nothing of it.
+    let _ = host.action(DUMMY, "start").is(0);
+    bad(&host.run(&["remove", DUMMY]), &["ocf-wasm/dummy runs here: try"]);
+    assert!(place.is_symlink());
+    let forced = good(host.run(&["-o", "json", "remove", DUMMY, "--force"])).json();
+    assert_eq!((&forced["put_back"], &forced["replaced"]), (&json!(null), &json!([told["replaced"]])));
+    assert!(place.is_symlink());
+    let _ = host.action(DUMMY, "stop").is(0);
+    let removed = good(host.run(&["-o", "json", "remove", DUMMY])).json();
+    assert_eq!(
+        (&removed["put_back"], &removed["replaced"]),
+        (&json!(place), &json!([]))
+    );
+    assert_eq!((fs::read_to_string(&place).unwrap().as_str(), facts()), (SHELL, before));
+    assert_eq!(kept(&host).len(), 0);
+    assert!(fs::read_dir(place.parent().unwrap()).unwrap().count() == 1, "something is left beside it");
+    // And all of it once more.
+    let _ = good(install(&host, &["--replace"]));
+    let _ = good(host.run(&["remove", DUMMY]));
+    assert_eq!((fs::read_to_string(&place).unwrap().as_str(), facts()), (SHELL, before));
+}
+
+#[test]
+fn a_link_is_kept_and_put_back_as_a_link() {
+    for to in ["dummy.real", "/nowhere/at-all"] {
+        let (host, place) = taken();
+        fs::rename(&place, place.with_extension("real")).unwrap();
+        symlink(to, &place).unwrap();
+        let told = good(install(&host, &["--replace"])).stdout;
+        assert!(told.contains("what was in its place is kept as"), "{told}");
+        let copies = kept(&host);
+        assert_eq!((copies.len(), fs::read_link(&copies[0]).unwrap()), (1, to.into()));
+        let _ = host.call(DUMMY).argument("meta-data").is(0);
+        let _ = good(host.run(&["remove", DUMMY]));
+        assert_eq!(fs::read_link(&place).unwrap(), Path::new(to));
+        assert_eq!(fs::read_to_string(place.with_extension("real")).unwrap(), SHELL);
+    }
+}
+
+#[test]
+fn what_is_not_as_it_was_kept_is_not_put_back() {
+    let (host, place) = taken();
+    host.policy(DUMMY, "format = 1\n");
+    let _ = good(install(&host, &["--replace"]));
+    fs::write(&kept(&host)[0], "#!/bin/sh\nexit 1\n").unwrap();
+    bad(&host.run(&["remove", DUMMY]), &["is not what was kept", "rm /var/lib/ocf-wasm/replaced/ocf-wasm/dummy.last"]);
+    let _ = host.call(DUMMY).argument("meta-data").is(0);
+    let _ = good(host.run(&["check"]));
+    fs::remove_file(&kept(&host)[0]).unwrap();
+    bad(&host.run(&["remove", DUMMY]), &["is not what was kept"]);
+    fs::remove_file(host.path().join("lib/replaced/ocf-wasm/dummy.last")).unwrap();
+    let _ = good(host.run(&["remove", DUMMY]));
+    assert!(place.symlink_metadata().is_err());
+    // What somebody put there is theirs.
+    let _ = good(install(&host, &[]));
+    fs::remove_file(&place).unwrap();
+    fs::write(&place, SHELL).unwrap();
+    let _ = good(host.run(&["remove", DUMMY]));
+    assert_eq!(fs::read_to_string(&place).unwrap(), SHELL);
 }
 
 #[test]
@@ -78,16 +160,6 @@ fn what_cannot_be_kept_is_not_replaced() {
     fs::create_dir(&place).unwrap();
     is_refused("it is no file");
     fs::remove_dir(&place).unwrap();
-    symlink("nowhere", &place).unwrap();
-    is_refused("No such file");
-    fs::remove_file(&place).unwrap();
     fs::File::create(&place).unwrap().set_len(1 << 30).unwrap();
     is_refused("it has more than");
-    // One that leads to another agent is kept as that.
-    fs::remove_file(&place).unwrap();
-    fs::write(place.with_extension("real"), SHELL).unwrap();
-    symlink("dummy.real", &place).unwrap();
-    let told = good(install(&host, &["--replace"])).stdout;
-    assert!(told.contains("is kept as"), "{told}");
-    assert_eq!(fs::read_to_string(place.with_extension("real")).unwrap(), SHELL);
 }

@@ -101,7 +101,7 @@ fn of_link(agent: &AgentName, again: &str) -> Option<Damage> {
     }
     if place::is_others(agent) {
         let what = format!("{shown} is there and not ours, and Pacemaker runs that");
-        return Some(Damage::new(what, format!("{again} --replace, which keeps a copy of it")));
+        return Some(Damage::new(what, format!("{again} --replace, which keeps it")));
     }
     let is_program = fs::metadata(&link).is_ok_and(|file| file.is_file());
     (!is_program).then(|| {
