@@ -71,11 +71,8 @@ enum Verb {
     Rollback(rollback::Arguments),
     /// Take an agent away; refuses while an instance of it runs here
     Remove(remove::Arguments),
-    /// What is installed, and which instances this node knows
-    #[command(
-        after_help = "Examples:\n  ocf-wasm list\n  ocf-wasm list -o json\n\nExit status: 0 listed, also if there is nothing; 1 failed, 2 wrong usage."
-    )]
-    List,
+    /// What is installed, and which instances this node knows; or the generations of one agent
+    List(list::Arguments),
     /// What is in a component: name, parameters, imports, and what it asks for
     Inspect(inspect::Arguments),
     /// Print a policy for a component, from what its author suggests
@@ -138,7 +135,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
     };
     if let Some(root) = &root {
         let makes_one =
-            !matches!(verb, Verb::List | Verb::Why(_) | Verb::Forget(_) | Verb::Rollback(_) | Verb::Remove(_))
+            !matches!(verb, Verb::List(_) | Verb::Why(_) | Verb::Forget(_) | Verb::Rollback(_) | Verb::Remove(_))
                 && !matches!(&verb, Verb::Check(a) if is_named || !a.examines());
         anyhow::ensure!(
             makes_one || root.is_dir(),
@@ -161,7 +158,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Verb::Install(a) => must_be_root().and_then(|()| install::run(&a, format)),
         Verb::Rollback(a) => must_be_root().and_then(|()| rollback::run(&a, format)),
         Verb::Remove(a) => must_be_root().and_then(|()| remove::run(&a, format)),
-        Verb::List => list::run(format),
+        Verb::List(a) => list::run(&a, format),
         Verb::Inspect(a) => inspect::run(&a, format),
         Verb::Suggest(a) => suggest::run(&a, format),
         Verb::Check(a) => check::run(&a, format),

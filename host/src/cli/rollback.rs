@@ -10,7 +10,7 @@ use crate::store::{self, install};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm rollback ocf-wasm/dummy\n  ocf-wasm rollback ocf-wasm/dummy --to 3\n\nExit status: 0 done, 1 refused (the versions disagree about an instance, or there is none before), 2 wrong usage."
+    after_help = "Examples:\n  ocf-wasm rollback ocf-wasm/dummy\n  ocf-wasm rollback ocf-wasm/dummy --to 3\n\n`ocf-wasm list PROVIDER/TYPE` shows the generations, and to which one it goes.\n\nExit status: 0 done, 1 refused (the versions disagree about an instance, or there is none before), 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// PROVIDER/TYPE
@@ -59,11 +59,11 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The last generation before the current one that is not the same again: what was installed once more after a rollback has
-/// a new number.
-fn before(agent: &AgentName, known: &[u32], current: u32) -> Option<u32> {
+/// The last generation before the current one that can be read and is not the same again: what was installed once more
+/// after a rollback has a new number.
+pub(super) fn before(agent: &AgentName, known: &[u32], current: u32) -> Option<u32> {
     let of = |number: u32| store::generation(agent, number).ok().map(|found| (found.component, found.profile));
     let now = of(current);
-    let is_another = |number: &&u32| of(**number) != now;
+    let is_another = |number: &&u32| of(**number).is_some_and(|found| Some(found) != now);
     known.iter().rev().filter(|number| **number < current).find(is_another).copied()
 }

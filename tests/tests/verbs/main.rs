@@ -6,6 +6,7 @@
 mod check;
 mod errors;
 mod fits;
+mod generations;
 mod instances;
 mod listed;
 mod place;
@@ -109,6 +110,7 @@ fn wrong_usage_ends_with_2_before_anything_is_done() {
         (&["install", dummy, "--allow-unsigned", "--profile", "2.0"], "1.1"),
         (&["check", "--colour"], "--colour"),
         (&["list", "-o", "xml"], "json"),
+        (&["list", "dummy"], "PROVIDER/TYPE"),
         (&["why"], "<INSTANCE>"),
         (&["forget"], "<INSTANCE>"),
         (&["forget", "web", "--agent", "x"], "PROVIDER/TYPE"),
@@ -432,6 +434,7 @@ fn what_is_for_programs_is_one_json_document() {
         &["rollback", DUMMY],
         &["check"],
         &["list"],
+        &["list", DUMMY],
         &["why", "try"],
         &["remove", DUMMY, "--force"],
     ] {

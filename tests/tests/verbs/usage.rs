@@ -13,12 +13,13 @@ use ocf_wasm_tests::host::{TestHost, dist, plugin, policy_of};
 use super::{DUMMY, bad, good, text};
 
 /// The verbs that print something, on a node where the dummy runs.
-const PRINTING: [&[&str]; 12] = [
+const PRINTING: [&[&str]; 13] = [
     &["--help"],
     &["--version"],
     &["run", "--help"],
     &["list"],
     &["-o", "json", "list"],
+    &["list", DUMMY],
     &["check"],
     &["why", "try"],
     &["test", "--list"],

@@ -1,4 +1,6 @@
-//! `list`: agents and instances of this node.
+//! `list`: agents and instances of this node, or the generations of one agent.
+
+mod generations;
 
 use std::process::ExitCode;
 
@@ -7,8 +9,26 @@ use anyhow::Result;
 use super::Format;
 use super::check::damage;
 use crate::instance::{self, Action, Directory, Found, History, State};
+use crate::ocf::description::AgentName;
 use crate::ocf::outcome::was_failure;
 use crate::store;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ocf-wasm list\n  ocf-wasm list ocf-wasm/dummy    its generations\n  ocf-wasm list -o json\n\nExit status: 0 listed, also if there is nothing; 1 failed, or nothing of the agent was ever installed, 2 wrong usage."
+)]
+pub(super) struct Arguments {
+    /// PROVIDER/TYPE: show its generations, who uses them, and to which one rollback goes
+    #[arg(value_parser = super::agent_name)]
+    agent: Option<AgentName>,
+}
+
+pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    match &arguments.agent {
+        Some(agent) => generations::run(agent, format),
+        None => all(format),
+    }
+}
 
 /// The start or stop that began and failed. The record goes on saying that it began, since it may have left something,
 /// until a stop was verified.
@@ -23,7 +43,7 @@ fn failed(state: State, directory: &Directory) -> Option<Action> {
     (is_meant && was_failure(last.exit, false)).then_some(last)
 }
 
-pub(super) fn run(format: Format) -> Result<ExitCode> {
+fn all(format: Format) -> Result<ExitCode> {
     let agents: Vec<_> = damage::all()
         .into_iter()
         .map(|(agent, damage)| {
