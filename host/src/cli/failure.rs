@@ -31,12 +31,22 @@ pub(super) fn told(error: &anyhow::Error) -> ExitCode {
                 Some(diagnostic) if is_for_programs => show(&of_policy(diagnostic)),
                 Some(diagnostic) => eprintln!("{diagnostic}"),
                 None if is_for_programs => show(&document(error)),
-                None => eprintln!("error: {}", here::said(&format!("{error:#}"))),
+                None => eprintln!("error: {}", printable(&here::said(&format!("{error:#}")))),
             }
             // All that was to be cleaned up is: now it ends as its caller expects.
             interrupt::noticed().map_or(ExitCode::FAILURE, |signal| interrupt::end_by(signal))
         }
     }
+}
+
+/// As a terminal may have it: an error can quote a plugin that nobody has granted anything yet.
+fn printable(text: &str) -> String {
+    let as_text = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(as_text).collect()
 }
 
 /// Where in a policy something is, for programs.

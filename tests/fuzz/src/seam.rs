@@ -225,6 +225,10 @@ impl Resource for Runner<'_> {
         self.session.is_recorded()
     }
 
+    fn adopt(&mut self) {
+        self.session.adopt();
+    }
+
     fn mark(&mut self, state: State) -> Result<(), String> {
         let marked = self.session.mark(state);
         self.events.push(Event::Marked(state));

@@ -202,6 +202,7 @@ fn no_word_of_an_author_is_xml() {
         ("<?xml version='1.0'?><?php evil ?>", Some("<?xml version='1.0'?><?php evil ?>")),
         (r"a\u0000b", None),
         (r"a\u001b[2Jb", None),
+        ("a\u{1b}[2Jb", None),
         (r"a\uffffb", None),
         (r"a\ud800b", None),
     ];

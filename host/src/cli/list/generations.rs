@@ -56,10 +56,10 @@ pub(super) fn run(agent: &AgentName, format: Format) -> Result<ExitCode> {
     }
     match current {
         None => {
-            println!("none is current, so it is not installed: ocf-wasm rollback {agent} --to N installs one again");
+            say!("none is current, so it is not installed: ocf-wasm rollback {agent} --to N installs one again");
         }
         Some(number) if !known.contains(&number) => {
-            println!("{number} is current and not there: ocf-wasm check tells what to do");
+            say!("{number} is current and not there: ocf-wasm check tells what to do");
         }
         Some(_) => {}
     }

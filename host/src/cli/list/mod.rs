@@ -94,7 +94,7 @@ fn all(format: Format) -> Result<ExitCode> {
         super::json(&serde_json::json!({ "agents": agents, "instances": instances, "damage": list }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    list.iter().for_each(|what| println!("damaged: {what} (ocf-wasm check)"));
+    list.iter().for_each(|what| say!("damaged: {what} (ocf-wasm check)"));
     if agents.is_empty() {
         println!("no agent is installed");
     }
