@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use super::*;
 
-const LIST: &str = "/etc/ocf-wasm/agents.toml";
-
 fn file(host: &TestHost) -> PathBuf {
     host.path().join("etc/agents.toml")
 }
@@ -20,7 +18,7 @@ fn is_told(host: &TestHost, words: &str, says: &str) {
     let told = host.run(&["check"]);
     let mut lines = told.stdout.lines();
     let (what, next) = (lines.next().unwrap(), lines.next().unwrap());
-    assert!(told.code == 1 && what.starts_with(LIST) && what.contains(says), "{says}: {told:#?}");
+    assert!(told.code == 1 && what.starts_with(text(&file(host))) && what.contains(says), "{says}: {told:#?}");
     let move_away = next.strip_prefix("  to do: ").unwrap();
     let known = host.run(&["-o", "json", "check"]);
     assert_eq!((known.code, &known.json()["list"]), (1, &json!([{ "what": what, "next": move_away }])));
@@ -37,14 +35,16 @@ fn is_told(host: &TestHost, words: &str, says: &str) {
         &["rollback", DUMMY, "--to", "1"],
         &["remove", DUMMY],
     ] {
-        bad(&host.run(verb), &[LIST, says, "nothing was changed", move_away]);
+        bad(&host.run(verb), &[text(&file(host)), says, "nothing was changed", move_away]);
         assert_eq!(fs::read_to_string(file(host)).unwrap(), words, "{verb:?}");
     }
     assert_eq!(generations(), before);
     let _ = host.call(DUMMY).argument("meta-data").is(0);
 
-    assert!(move_away.starts_with("move it away (mv /etc/ocf-wasm/agents.toml /etc/ocf-wasm/agents.toml.damaged)"));
-    fs::rename(file(host), host.path().join("etc/agents.toml.damaged")).unwrap();
+    let (list, aside) = (file(host), host.path().join("etc/agents.toml.damaged"));
+    let command = format!("move it away (mv {} {})", list.display(), aside.display());
+    assert!(move_away.starts_with(&command), "{move_away}");
+    fs::rename(list, aside).unwrap();
     let _ = good(host.run(&["check"]));
     let _ = good(host.run(&["rollback", DUMMY, "--to", "1"]));
     assert_eq!(fs::read_to_string(file(host)).unwrap(), whole);

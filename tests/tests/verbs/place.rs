@@ -132,7 +132,8 @@ fn what_is_not_as_it_was_kept_is_not_put_back() {
     host.policy(DUMMY, "format = 1\n");
     let _ = good(install(&host, &["--replace"]));
     fs::write(&kept(&host)[0], "#!/bin/sh\nexit 1\n").unwrap();
-    bad(&host.run(&["remove", DUMMY]), &["is not what was kept", "rm /var/lib/ocf-wasm/replaced/ocf-wasm/dummy.last"]);
+    let last = host.path().join("lib/replaced/ocf-wasm/dummy.last");
+    bad(&host.run(&["remove", DUMMY]), &["is not what was kept", &format!("rm {}", last.display())]);
     let _ = host.call(DUMMY).argument("meta-data").is(0);
     let _ = good(host.run(&["check"]));
     fs::remove_file(&kept(&host)[0]).unwrap();
