@@ -76,6 +76,8 @@ pub struct Unit {
     pub sub_state: String,
     /// Which run of the unit this is, 32 hexadecimal digits; empty if there was none.
     pub invocation: String,
+    /// Whether it is to be started: a job for that waits for its turn.
+    pub is_to_start: bool,
     /// Whether all conditions and assertions held when it was last started.
     pub conditions_held: bool,
     /// Whether unit files changed since they were read.

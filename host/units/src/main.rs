@@ -197,6 +197,7 @@ async fn look(bus: &Connection, name: &str) -> zbus::Result<Unit> {
     if name.ends_with(".service") {
         known.extend(properties(bus, &object, "Service").await?);
     }
+    let is_to_start = is_to_start(bus, &known).await;
     let text = |name: &str| take::<String>(&known, name).unwrap_or_default();
     let is = |name: &str| take::<bool>(&known, name).unwrap_or_default();
     let number = |name: &str| take::<u32>(&known, name).unwrap_or_default();
@@ -208,6 +209,7 @@ async fn look(bus: &Connection, name: &str) -> zbus::Result<Unit> {
         active_state: text("ActiveState"),
         sub_state: text("SubState"),
         invocation: invocation.iter().map(|byte| format!("{byte:02x}")).collect(),
+        is_to_start,
         conditions_held: is("ConditionResult") && is("AssertResult"),
         needs_reload: is("NeedDaemonReload"),
         result: text("Result"),
@@ -221,6 +223,13 @@ async fn look(bus: &Connection, name: &str) -> zbus::Result<Unit> {
         protect_system: text("ProtectSystem"),
         group: text("ControlGroup"),
     })
+}
+
+/// Whether a job to start a unit waits. One that is over by the time it is asked for has done what it was for.
+async fn is_to_start(bus: &Connection, known: &Properties) -> bool {
+    let Some((1.., job)) = take::<(u32, OwnedObjectPath)>(known, "Job") else { return false };
+    let kind = properties(bus, &job, "Job").await.ok().and_then(|known| take::<String>(&known, "JobType"));
+    kind.is_none_or(|kind| matches!(kind.as_str(), "start" | "restart"))
 }
 
 async fn properties(bus: &Connection, object: &OwnedObjectPath, of: &str) -> zbus::Result<Properties> {

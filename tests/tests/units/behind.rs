@@ -66,6 +66,89 @@ fn a_unit_that_was_started_again_by_somebody_else_is_not_ours() {
 }
 
 #[test]
+fn a_unit_that_systemd_is_about_to_start_again_is_not_down() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("restarting");
+    let port = 5614;
+    // As after a boot that started it before the cluster knew of it.
+    node.greeter("greeter.service", port, "", "Environment=GREET=Hello!\nRestart=always\nRestartSec=600");
+    let is_killed = || {
+        node.machine.must(&["systemctl", "start", "greeter"]);
+        node.kill(&[&node.main("greeter")]);
+        until("systemd waits", || node.machine.show("greeter", "SubState").starts_with("auto-restart"));
+    };
+    is_killed();
+    let _ = node.probe(port).is(1);
+    let _ = node.monitor(port).is(1);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+    let _ = node.probe(port).is(7);
+    // A start does not wait for the turn of systemd.
+    is_killed();
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+}
+
+#[test]
+fn a_unit_whose_turn_to_be_started_comes_is_not_down() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("waiting");
+    let port = 5616;
+    node.greeter("greeter.service", port, "", "Environment=GREET=Hello!");
+    // As at boot: it is to be started, after something that takes its time.
+    node.unit("before.service", "Type=oneshot\nExecStart=/bin/sleep 600");
+    node.machine.write("/etc/systemd/system/greeter.service.d/after.conf", "[Unit]\nAfter=before.service\n").unwrap();
+    node.machine.must(&["systemctl", "daemon-reload"]);
+    let begin = || {
+        node.machine.must(&["systemctl", "start", "--no-block", "before", "greeter"]);
+        until("it waits", || node.state("before") == "activating" && !node.machine.show("greeter", "Job").is_empty());
+        assert_eq!(node.state("greeter"), "inactive");
+    };
+    begin();
+    let _ = node.probe(port).is(1);
+    let _ = node.act("stop", port, &[]).is(0);
+    node.machine.must(&["systemctl", "stop", "before"]);
+    let _ = node.probe(port).is(7);
+    assert_eq!(node.state("greeter"), "inactive", "it is started all the same");
+    // What is on its way is waited for.
+    begin();
+    node.machine.must(&["systemd-run", "--quiet", "sh", "-c", "sleep 1; systemctl stop before"]);
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+}
+
+#[test]
+fn a_unit_without_processes_that_was_started_again_is_not_down() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("processless");
+    let port = 5615;
+    // Beside a greeter that the plugin hears.
+    node.greeter("heard.service", port, "", "Environment=GREET=Hello!");
+    node.machine.must(&["systemctl", "start", "heard"]);
+    node.unit("greeter.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true");
+    node.machine.must(&["systemctl", "start", "greeter"]);
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    node.machine.must(&["systemctl", "restart", "greeter"]);
+    let _ = node.monitor(port).is(1);
+    let _ = node.probe(port).is(1);
+    let known = node.why(port).to_string();
+    assert!(known.contains("started again, and not by the cluster"), "{known}");
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+    let _ = node.probe(port).is(7);
+}
+
+#[test]
 fn a_unit_that_runs_already_is_adopted_with_all_that_follows() {
     if !room() {
         return;

@@ -213,8 +213,9 @@ fn ended(found: &Unit) -> Option<Ended> {
     }
 }
 
+/// Whether nothing of it runs, nor comes without being asked for again.
 fn is_down(found: &Unit) -> bool {
-    matches!(found.active_state.as_str(), "inactive" | "failed")
+    matches!(found.active_state.as_str(), "inactive" | "failed") && !found.is_to_start
 }
 
 impl UnitStarted {
@@ -314,10 +315,17 @@ pub fn condition(
     let main = i32::try_from(found.main).ok().filter(|pid| *pid > 0).and_then(ProcessId::now);
     let is_another = recorded.is_some_and(|unit| !unit.invocation.is_empty() && unit.invocation != found.invocation);
     let (phase, told) = match found.active_state.as_str() {
-        _ if is_another && !left.is_empty() => (Phase::Remains, "it was started again, and not by the cluster".into()),
-        "active" | "reloading" | "refreshing" if !is_another => (Phase::Running, String::new()),
-        "activating" if found.sub_state.starts_with("auto-restart") => (Phase::Failed, ended_as(&found, "failed")),
-        "activating" if !is_another => (Phase::Starting, String::new()),
+        _ if is_another && !(left.is_empty() && is_down(&found)) => {
+            (Phase::Remains, "it was started again, and not by the cluster".into())
+        }
+        "active" | "reloading" | "refreshing" => (Phase::Running, String::new()),
+        // It has ended, and is not down: nobody has to ask for it any more to have it run.
+        "activating" if found.sub_state.starts_with("auto-restart") => {
+            (Phase::Remains, format!("{}; systemd is about to start it again", ended_as(&found, "failed")))
+        }
+        "activating" => (Phase::Starting, String::new()),
+        // As at boot, when what it is to come after is not up yet.
+        "inactive" | "failed" if found.is_to_start => (Phase::Starting, "it waits for its turn to be started".into()),
         "deactivating" | "maintenance" => (Phase::Stopping, String::new()),
         _ if !left.is_empty() => (Phase::Remains, ended_as(&found, "done")),
         "inactive" if recorded.is_none() => (Phase::Stopped, String::new()),
@@ -349,7 +357,8 @@ pub fn stop(
     if let Ok(found) = &before
         && recorded.is_none()
     {
-        let is_there = found.active_state != "inactive" || !members(group(found).as_deref()).is_empty();
+        let is_there =
+            found.active_state != "inactive" || found.is_to_start || !members(group(found).as_deref()).is_empty();
         if !is_it(found) || !is_there {
             return Ok(());
         }
@@ -380,7 +389,7 @@ pub fn stop(
                 }
                 Ok(found) if is_it(&found) => {
                     // Started again meanwhile, or never told to stop.
-                    if !matches!(found.active_state.as_str(), "deactivating" | "inactive" | "failed") {
+                    if !is_down(&found) && found.active_state != "deactivating" {
                         let _ = manager.ask(&Ask::Stop(name.to_owned()), until);
                     }
                     format!("unit {name} is {}", found.active_state)
