@@ -330,6 +330,16 @@ impl Call<'_> {
         self
     }
 
+    /// Puts what is in a directory on a file system that has no room for anything else.
+    pub fn full(self, directory: &str) -> Self {
+        self.before(&format!(
+            "place=/dev/shm/full.$$; mkdir $place; mount -t tmpfs -o size=64M,mode=0755 none $place; cp -a {directory}/. $place
+             mount --move $place {directory}; rmdir $place
+             mount -o remount,size=$(( $(du -sk {directory} | cut -f1) + 8 ))k {directory}
+             head -c 64M /dev/zero >{directory}/filling 2>/dev/null"
+        ))
+    }
+
     /// Runs it under a program that executes its last arguments, such as `strace -o FILE`.
     pub fn under(mut self, words: &[&str]) -> Self {
         self.under.extend(words.iter().map(|word| (*word).to_owned()));

@@ -21,7 +21,7 @@ use super::Broker;
 use crate::capability::path as paths;
 use crate::guard;
 use crate::policy::{Access, Lifetime};
-use crate::seam::{Answer, Call, Channel, Error, Lost, encode};
+use crate::seam::{Answer, Call, Channel, Error, Export, Lost, encode};
 use crate::sys::{fd, fork};
 
 /// How long one that was killed may take to be gone; one that hangs is never gone.
@@ -34,6 +34,8 @@ struct Question {
     is_asked_only: bool,
     /// What is left of the plugin's time.
     left: Duration,
+    /// In which export it is asked.
+    export: Export,
     call: Call,
 }
 
@@ -80,7 +82,7 @@ impl Broker<'_> {
             Call::PathWrite { content, .. } => (0, content.len()),
             _ => (0, 0),
         };
-        let question = encode(&Question { is_asked_only, left, call });
+        let question = encode(&Question { is_asked_only, left, export: self.export, call });
         let answer = apart.channel.send_bytes(&question, until).and_then(|()| apart.channel.receive(until));
         if answer.is_err() {
             self.path_bytes.spend(most);
@@ -105,8 +107,8 @@ impl Broker<'_> {
                 fd::open_standard();
             });
             fork::die_with(broker);
-            while let Ok(Question { is_asked_only, left, call }) = theirs.receive(None) {
-                self.deadline.plugin = Instant::now() + left;
+            while let Ok(Question { is_asked_only, left, export, call }) = theirs.receive(None) {
+                (self.deadline.plugin, self.export) = (Instant::now() + left, export);
                 let mut answer = self.do_here(is_asked_only, call);
                 answer.extend(encode(&self.path_bytes));
                 if theirs.send_bytes(&answer, None).is_err() {
@@ -156,13 +158,23 @@ impl Broker<'_> {
             Call::ProgramAvailable { label, slots } => answer!(self.permit(&label, &slots, None).map(drop)),
             Call::ProgramRun { label, slots, input } => answer!({
                 let permit = self.permit(&label, &slots, Some(Lifetime::Action))?;
-                permit.count(|| self.directory.make().map(|()| self.directory.rate_path(&label)))?;
+                let counted = permit.count(|| self.directory.make().map(|()| self.directory.rate_path(&label)));
+                counted.or_else(|error| self.uncounted(error))?;
                 permit.run(&self.record.instance, self.directory.mark(), input, self.deadline.plugin)
             }),
             call => encode(&Err::<(), _>(unknown(&call))),
         };
         self.path_bytes = bytes;
         answer
+    }
+
+    /// What becomes of a program whose start cannot be counted, since /run is full or read-only: what runs is watched and
+    /// stopped all the same.
+    fn uncounted(&self, error: Error) -> Answer<()> {
+        match (error, self.export) {
+            (Error::Unavailable(_), Export::Monitor { .. } | Export::Stop) => Ok(()),
+            (error, _) => Err(error),
+        }
     }
 
     fn path_permit(&self, label: &str, name: &str, access: Access) -> Answer<paths::Permit> {

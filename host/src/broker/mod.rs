@@ -133,6 +133,18 @@ impl<'a> Broker<'a> {
         self.directory.save(&self.record).map_err(|error| format!("record {path}: {error}"))
     }
 
+    /// Writes down what a plugin is about to do or to know. Where it stops, a full or read-only /run holds up nothing: what it
+    /// ends is ended all the same, and a stop that fails has the node fenced.
+    fn keep(&self) -> Answer<()> {
+        match self.save() {
+            Err(text) if self.export == Export::Stop => {
+                self.log.error(&text);
+                Ok(())
+            }
+            saved => saved.map_err(Error::Other),
+        }
+    }
+
     fn values(&self) -> Values<'_> {
         Values {
             parameters: &self.record.parameters,
@@ -163,7 +175,10 @@ impl<'a> Broker<'a> {
             return Ok(());
         }
         self.record.untracked = true;
-        self.save().map_err(Error::Unavailable)
+        let kept = self.keep();
+        // What is refused is not done.
+        self.record.untracked = kept.is_ok();
+        kept
     }
 
     fn binding(&self, label: &str, lifetime: Option<Lifetime>) -> Answer<&crate::policy::Program> {
@@ -252,13 +267,13 @@ impl state::Host for Broker<'_> {
     fn set(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
         self.count("state.set", true)?;
         states::permit(&self.record.notebook, key, Some(value))?.apply(&mut self.record.notebook);
-        self.save().map_err(Error::Unavailable)
+        self.keep()
     }
 
     fn delete(&mut self, key: String) -> Answer<()> {
         self.count("state.delete", true)?;
         states::permit(&self.record.notebook, key, None)?.apply(&mut self.record.notebook);
-        self.save().map_err(Error::Unavailable)
+        self.keep()
     }
 
     fn keys(&mut self) -> Answer<Vec<String>> {
@@ -317,7 +332,7 @@ impl program::Host for Broker<'_> {
         let occasion = programs::Occasion { instance: &instance, directory, manager, deadline };
         let recorded = |daemon: &Daemon| {
             record.daemons.insert(label.clone(), daemon.clone());
-            directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
+            directory.save(record).map_err(|error| Error::Other(format!("record: {error}")))
         };
         permit.start(&occasion, recorded, |told| log.warning(&told))?;
         Ok(true)

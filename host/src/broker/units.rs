@@ -86,7 +86,7 @@ impl Broker<'_> {
         let environment = directory.environment_path(label);
         permit.start(&self.manager, &environment, deadline, |unit: &UnitStarted| {
             record.units.insert(label, unit.clone());
-            directory.save(record).map_err(|error| Error::Unavailable(format!("record: {error}")))
+            directory.save(record).map_err(|error| Error::Other(format!("record: {error}")))
         })?;
         Ok(true)
     }
@@ -124,7 +124,11 @@ impl Broker<'_> {
         }
         // What it was told may be a secret. That it is not there is fine.
         let _ = std::fs::remove_file(self.directory.environment_path(label));
-        self.save().map_err(Error::Other)
+        if let Err(text) = self.save() {
+            // It is down; a record may name more than there is.
+            self.log.error(&text);
+        }
+        Ok(())
     }
 
     /// A unit that has ended although it was started: how.

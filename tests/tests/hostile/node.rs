@@ -9,31 +9,24 @@ type Called = for<'a> fn(&Stage<'a>, Call<'a>) -> Call<'a>;
 
 /// What is done: its name, how, the action, its exit status, what the reason says, what is left.
 const ROWS: &[(&str, Called, &str, i32, &str, Left)] = &[
-    ("no room for a record", |_, c| full(c, "/run/ocf-wasm"), "start", 1, "No space left", Left::Unrecorded),
-    ("no room in /run, of a monitor", |_, c| full(c, "/run/ocf-wasm"), "monitor 10s", 0, "", Left::Running),
-    ("no room in /run, of a probe", |_, c| full(c, "/run/ocf-wasm"), "monitor", 7, "", Left::Unrecorded),
-    ("no room in /run, of a stop", |_, c| full(c, "/run/ocf-wasm"), "stop", 0, "", Left::Nothing),
+    ("no room for a record", |_, c| c.full("/run/ocf-wasm"), "start", 1, "No space left", Left::Unrecorded),
+    ("no room in /run, of a monitor", |_, c| c.full("/run/ocf-wasm"), "monitor 10s", 0, "", Left::Running),
+    ("no room in /run, of a probe", |_, c| c.full("/run/ocf-wasm"), "monitor", 7, "", Left::Unrecorded),
+    ("no room in /run, of a stop", |_, c| c.full("/run/ocf-wasm"), "stop", 0, "", Left::Nothing),
     ("no room in /run, and no component", unusable, "stop", 0, "", Left::Damaged),
-    ("no room in the store", |_, c| full(c, "/var/lib/ocf-wasm"), "start", 1, "No space left", Left::Nothing),
-    ("no room in the store, of a stop", |_, c| full(c, "/var/lib/ocf-wasm"), "stop", 0, "", Left::Nothing),
-    ("no room for native code", |_, c| emptied(full(c, "/var/cache/ocf-wasm")), "start", 0, "", Left::Started),
+    ("no room in the store", |_, c| c.full("/var/lib/ocf-wasm"), "start", 1, "No space left", Left::Nothing),
+    ("no room in the store, of a stop", |_, c| c.full("/var/lib/ocf-wasm"), "stop", 0, "", Left::Nothing),
+    ("no room for native code", |_, c| emptied(c.full("/var/cache/ocf-wasm")), "start", 0, "", Left::Started),
     (
         "no room for native code, of a monitor",
-        |_, c| emptied(full(c, "/var/cache/ocf-wasm")),
+        |_, c| emptied(c.full("/var/cache/ocf-wasm")),
         "monitor 10s",
         0,
         "",
         Left::Running,
     ),
-    (
-        "no room for native code, of a stop",
-        |_, c| emptied(full(c, "/var/cache/ocf-wasm")),
-        "stop",
-        0,
-        "",
-        Left::Nothing,
-    ),
-    ("no room for a log", |_, c| full(c, "/mnt").variable("HA_LOGFILE", "/mnt/log"), "start", 0, "", Left::Started),
+    ("no room for native code, of a stop", |_, c| emptied(c.full("/var/cache/ocf-wasm")), "stop", 0, "", Left::Nothing),
+    ("no room for a log", |_, c| c.full("/mnt").variable("HA_LOGFILE", "/mnt/log"), "start", 0, "", Left::Started),
     ("nothing can be written", |_, c| fixed(c), "start", 1, "Read-only file system", Left::Nothing),
     ("nothing can be written, of a monitor", |_, c| fixed(c), "monitor 10s", 0, "", Left::Running),
     ("nothing can be written, of a probe", |_, c| fixed(c), "monitor", 7, "", Left::Unrecorded),
@@ -97,16 +90,6 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Puts what is in a directory on a file system that has no room for anything else.
-fn full<'a>(call: Call<'a>, directory: &str) -> Call<'a> {
-    call.before(&format!(
-        "place=/dev/shm/full.$$; mkdir $place; mount -t tmpfs -o size=64M,mode=0755 none $place; cp -a {directory}/. $place
-         mount --move $place {directory}; rmdir $place
-         mount -o remount,size=$(( $(du -sk {directory} | cut -f1) + 8 ))k {directory}
-         head -c 64M /dev/zero >{directory}/filling 2>/dev/null"
-    ))
-}
-
 /// Takes the native code away.
 fn emptied(call: Call<'_>) -> Call<'_> {
     call.before("rm -f /var/cache/ocf-wasm/*-wasmtime-*; head -c 64M /dev/zero >/var/cache/ocf-wasm/more 2>/dev/null")
@@ -123,7 +106,7 @@ fn fixed(call: Call<'_>) -> Call<'_> {
 
 /// A full disk, and a plugin that cannot be used: what is tracked is ended by the host alone.
 fn unusable<'a>(_: &Stage<'a>, call: Call<'a>) -> Call<'a> {
-    full(call, "/run/ocf-wasm").before(
+    call.full("/run/ocf-wasm").before(
         "mount -t tmpfs -o mode=0755 none /var/lib/ocf-wasm/blobs; mount -t tmpfs -o mode=0700 none /var/cache/ocf-wasm",
     )
 }

@@ -5,6 +5,7 @@
 
 mod backends;
 mod behind;
+mod full;
 mod life;
 mod lost;
 mod shared;
