@@ -84,17 +84,28 @@ impl Broker<'_> {
         permit.count(|| Ok(self.directory.rate_path(label)))?;
         let (directory, record) = (&self.directory, &mut self.record);
         let environment = directory.environment_path(label);
-        permit.start(&self.manager, &environment, deadline, |unit: &UnitStarted| {
+        let told = permit.start(&self.manager, &environment, deadline, |unit: &UnitStarted| {
             record.units.insert(label, unit.clone());
             directory.save(record).map_err(|error| Error::Other(format!("record: {error}")))
         })?;
+        if !told.is_empty() {
+            self.log.warning(&format!("program {label}: {told}"));
+        }
         Ok(true)
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn status_of_unit(&mut self, label: &str) -> Answer<program::Condition> {
-        let found = self.condition_of_unit(label, self.deadline.plugin)?;
+        let found = match self.condition_of_unit(label, self.deadline.plugin) {
+            // Nobody can say what it does, but nothing of it was started here and nothing of it is seen: a probe that fails
+            // would have the cluster stop the healthy copy on another node. So it is said aloud.
+            Err(Error::Other(why)) if !self.record.units.contains_key(label) => {
+                self.log.error(&why);
+                Condition::stopped(String::new())
+            }
+            found => found?,
+        };
         if !found.told.is_empty() {
             self.log.warning(&format!("program {label}: {}", found.told));
         }
@@ -177,14 +188,22 @@ impl Broker<'_> {
                 && found.active_state == "active"
             {
                 self.log.info(&format!("program {label}: unit {} was started by somebody else", unit.name));
-                self.record.units.insert(label, UnitStarted::found(&found));
+                let mut started = UnitStarted::found(&found);
                 let environment = self.directory.environment_path(label);
                 let deadline = self.deadline.answer;
-                let held =
-                    self.permit_unit(label, &[]).and_then(|permit| permit.hold(&self.manager, &environment, deadline));
-                if let Err(error) = held {
-                    self.log.warning(&format!("program {label}: it may be started again by itself: {error:?}"));
+                let hold = |permit: units::Permit| permit.hold(&self.manager, found, &environment, deadline);
+                match self.permit_unit(label, &[]).and_then(hold) {
+                    Ok(found) => {
+                        started.see(&found);
+                        if let Some(told) = units::outbid(&found) {
+                            self.log.warning(&format!("program {label}: {told}"));
+                        }
+                    }
+                    Err(error) => {
+                        self.log.warning(&format!("program {label}: it may be started again by itself: {error:?}"));
+                    }
                 }
+                self.record.units.insert(label, started);
             }
         }
     }

@@ -94,8 +94,9 @@ pub struct UnitStarted {
     pub invocation: String,
     /// The control group of its processes, once it is known.
     pub cgroup: Option<PathBuf>,
-    /// Whether it had processes when it was up: only then their end is evidence of its own.
-    pub has_processes: bool,
+    /// Whether the end of its processes is evidence of its own: it had some when it was up, and systemd does not start it
+    /// again by itself.
+    pub ends_with_processes: bool,
     /// When it was started, nanoseconds since boot.
     pub since_boot_ns: u64,
 }
@@ -250,7 +251,7 @@ mod tests {
             name: "web.service".to_owned(),
             invocation: String::new(),
             cgroup: None,
-            has_processes: true,
+            ends_with_processes: true,
             since_boot_ns: 7,
         };
         record.units.insert("web", unit);

@@ -57,3 +57,75 @@ fn what_has_no_process_is_not_said_to_be_stopped_unseen() {
     let _ = node.act("stop", port, &[]).is(0);
     assert_eq!(node.state("greeter"), "inactive");
 }
+
+#[test]
+fn who_knows_nothing_of_a_unit_says_so() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("unknown");
+    let port = 5623;
+    node.greeter("greeter.service", port, "", "");
+    node.machine.must(&["systemctl", "stop", "dbus.socket", "dbus.service"]);
+    // Nothing of it was started here, and nothing of it is seen: what that is worth is said.
+    for (action, code) in [("monitor", 7), ("stop", 0)] {
+        let ran = node.act(action, port, &[]).is(code);
+        let line = "ERROR: program greeter: the service manager does not answer";
+        assert!(
+            ran.stderr.contains(line) && ran.stderr.contains("no process of unit greeter.service is seen"),
+            "{ran:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_systemd_starts_again_is_not_said_to_be_stopped_unseen() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("unheld");
+    let port = 5624;
+    let bus = |verb: &str| node.machine.must(&["systemctl", verb, "dbus.socket", "dbus.service"]);
+    let stopped = || {
+        bus("start");
+        let _ = node.act("stop", port, &[]).is(0);
+        assert_eq!(node.state("greeter"), "inactive");
+    };
+    node.greeter("greeter.service", port, "", "");
+    // It is read after ours.
+    let later = "/etc/systemd/system/greeter.service.d/95-local.conf";
+    node.machine.write(later, "[Service]\nRestart=always\nRestartSec=20\n").unwrap();
+    node.machine.must(&["systemctl", "daemon-reload"]);
+    let ran = node.act("start", port, &[]).is(0);
+    let _ = node.monitor(port).is(0);
+    bus("stop");
+    let _ = node.act_within("stop", port, "4000", &[]).is(1).says("proves nothing");
+    assert_eq!(node.machine.show("greeter", "SubState"), "auto-restart");
+    assert!(ran.stderr.contains("Restart=always"), "{ran:#?}");
+    // Its processes are gone, and it is not: who asks for it is not told that it is.
+    let _ = node.probe(port).is(1);
+    stopped();
+
+    // Who stops the bus may start it again: a stop has the time to see it.
+    let _ = node.act("start", port, &[]).is(0);
+    bus("stop");
+    node.machine.must(&["systemd-run", "--quiet", "sh", "-c", "sleep 2; systemctl start dbus.socket dbus.service"]);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+
+    // One that nobody here has started: what systemd does with it is not known at all.
+    node.machine.must(&["systemctl", "start", "greeter"]);
+    bus("stop");
+    let _ = node.act_within("stop", port, "4000", &[]).is(1);
+    stopped();
+    let _ = node.probe(port).is(7);
+
+    // Where nothing is read after ours, their end is the unit's.
+    fs::remove_file(node.machine.inside(later)).unwrap();
+    node.machine.must(&["systemctl", "daemon-reload"]);
+    let _ = node.act("start", port, &[]).is(0);
+    bus("stop");
+    let _ = node.act("stop", port, &[]).is(0);
+    bus("start");
+    assert_eq!(node.state("greeter"), "inactive");
+}

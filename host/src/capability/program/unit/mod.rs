@@ -125,19 +125,24 @@ impl Permit {
         super::count(&self.label, self.rate, path)
     }
 
-    /// Tells the unit that the cluster has it, although somebody else started it. `environment` is for its next start.
+    /// Tells the unit that the cluster has it, although somebody else started it, and returns it as it is then. `found` is
+    /// how it was found, `environment` is for its next start.
     ///
     /// # Errors
     /// `other` if files cannot be written or nobody answers.
-    pub fn hold(self, manager: &Manager, environment: &Path, deadline: Instant) -> Answer<()> {
+    pub fn hold(self, manager: &Manager, found: Unit, environment: &Path, deadline: Instant) -> Answer<Unit> {
         let (label, name) = (&self.label, &self.name);
         let is_changed = files::write(name, environment, &self.variables)
             .map_err(|error| other(label, &format!("unit {name}: {error}")))?;
-        if is_changed { done(manager.ask(&Ask::Reload, deadline), label) } else { Ok(()) }
+        if !is_changed && !found.needs_reload {
+            return Ok(found);
+        }
+        done(manager.ask(&Ask::Reload, deadline), label)?;
+        manager.look(name, deadline).map_err(|silent| late(label, silent))
     }
 
-    /// Has the unit started and returns when systemd says that it is up. `environment` is where its variables are
-    /// written. `recorded` is called with the effect each time that more is known of it, before the next step.
+    /// Has the unit started and returns when systemd says that it is up, with what is to be said of it; empty for nothing.
+    /// `environment` is where its variables are written. `recorded` is called with the effect each time that more is known of it, before the next step.
     ///
     /// # Errors
     /// `unavailable` if a condition of the unit does not hold here; `other` if it failed, files cannot be written or
@@ -150,7 +155,7 @@ impl Permit {
         environment: &Path,
         deadline: Instant,
         mut recorded: impl FnMut(&UnitStarted) -> Answer<()>,
-    ) -> Answer<()> {
+    ) -> Answer<String> {
         let (label, name) = (&self.label, &self.name);
         let mut effect = UnitStarted::new(name);
         recorded(&effect)?;
@@ -162,7 +167,7 @@ impl Permit {
         }
         let job = match manager.ask(&Ask::Start(name.clone()), deadline) {
             Ok(Told::Job(result)) => result,
-            told => return done(told, label),
+            told => return done(told, label).map(|()| String::new()),
         };
         let found = look()?;
         effect.see(&found);
@@ -172,7 +177,7 @@ impl Permit {
                 Err(Error::Unavailable(format!("program {label}: unit {name}: a condition of it does not hold here")))
             }
             // Whether it works is for monitor to say.
-            "done" | "skipped" => Ok(()),
+            "done" | "skipped" => Ok(outbid(&found).unwrap_or_default()),
             _ => Err(other(label, &format!("unit {name}: {}", ended_as(&found, &job)))),
         }
     }
@@ -218,6 +223,20 @@ fn is_down(found: &Unit) -> bool {
     matches!(found.active_state.as_str(), "inactive" | "failed") && !found.is_to_start
 }
 
+/// Whether systemd starts it again by itself. Whoever does not say that it never does may do it.
+fn restarts(found: &Unit) -> bool {
+    found.restart != "no"
+}
+
+/// What is to be said of a unit whose own word on restarts holds, although the cluster has it.
+pub fn outbid(found: &Unit) -> Option<String> {
+    let told = || {
+        let (name, restart) = (&found.id, &found.restart);
+        format!("unit {name} has Restart={restart} behind ours: systemctl cat tells where; systemd may start it again")
+    };
+    restarts(found).then(told)
+}
+
 impl UnitStarted {
     /// A unit that is about to be started.
     fn new(name: &str) -> Self {
@@ -225,12 +244,12 @@ impl UnitStarted {
             name: name.to_owned(),
             invocation: String::new(),
             cgroup: None,
-            has_processes: false,
+            ends_with_processes: false,
             since_boot_ns: crate::sys::clock::since_boot_ns(),
         }
     }
 
-    /// A unit that runs already.
+    /// A unit that runs already, as systemd told of it.
     pub fn found(unit: &Unit) -> Self {
         let mut found = Self::new(&unit.id);
         found.see(unit);
@@ -238,10 +257,10 @@ impl UnitStarted {
     }
 
     /// Takes down which run of the unit this is, and where its processes are.
-    fn see(&mut self, found: &Unit) {
+    pub fn see(&mut self, found: &Unit) {
         self.invocation.clone_from(&found.invocation);
         self.cgroup = group(found);
-        self.has_processes = !members(self.cgroup.as_deref()).is_empty();
+        self.ends_with_processes = !restarts(found) && !members(self.cgroup.as_deref()).is_empty();
     }
 }
 
@@ -274,7 +293,8 @@ fn members(group: Option<&Path>) -> Vec<ProcessId> {
 /// Looks at a unit. `recorded` is what this instance started of it.
 ///
 /// # Errors
-/// `other` if nobody answers, and it has no processes by which it could be seen.
+/// `other` if nobody answers, and it has no processes by which it could be seen: then nothing is known, but of a unit that
+/// was seen to end with its processes.
 #[cold]
 #[inline(never)]
 pub fn condition(
@@ -305,9 +325,8 @@ pub fn condition(
             let left = members(group.or_else(|| find(name)).as_deref());
             return match recorded {
                 _ if !left.is_empty() => Ok(seen(Phase::Running, left)),
-                None => Ok(seen(Phase::Stopped, left)),
-                Some(unit) if unit.has_processes => Ok(Condition { told: why, ..seen(Phase::Failed, left) }),
-                Some(_) => Err(other(label, &why)),
+                Some(unit) if unit.ends_with_processes => Ok(Condition { told: why, ..seen(Phase::Failed, left) }),
+                _ => Err(other(label, &format!("{why}; no process of unit {name} is seen"))),
             };
         }
     };
@@ -368,9 +387,18 @@ pub fn stop(
         known.or_else(|| recorded.and_then(|unit| unit.cgroup.clone())).or_else(|| find(name))
     };
     let tree = Tree { cgroup: place(), ..Tree::default() };
-    let had_processes = !tree.members().is_empty() || recorded.is_some_and(|unit| unit.has_processes);
-    let asked = before.as_ref().is_ok_and(is_it) && manager.ask(&Ask::Stop(name.to_owned()), last).is_ok();
-    if !asked {
+    let is_seen = !tree.members().is_empty();
+    let told = before.as_ref().is_ok_and(is_it).then(|| manager.ask(&Ask::Stop(name.to_owned()), last));
+    let ends = |of: Option<&UnitStarted>| of.is_some_and(|unit| unit.ends_with_processes);
+    // What is known where nobody answers any more: what systemd has done itself; that the end of its processes is its own;
+    // that there were none, and nothing of it was started here.
+    let is_evident = match (&told, &before, recorded) {
+        (Some(Ok(Told::Job(result))), ..) if result == "done" => true,
+        (Some(_), Ok(found), _) => (is_seen || ends(recorded)) && !restarts(found),
+        (_, _, None) => !is_seen,
+        (_, _, recorded) => ends(recorded),
+    };
+    if !matches!(told, Some(Ok(_))) {
         // Nobody ends it for us.
         tree.signal(Signal::SIGTERM);
         wait_until(last, || tree.members().is_empty());
@@ -394,11 +422,11 @@ pub fn stop(
                     }
                     format!("unit {name} is {}", found.active_state)
                 }
-                // Nobody answers: that its processes are gone is evidence if it had any.
-                _ if had_processes || recorded.is_none() => return Ok(()),
+                // Nobody answers.
+                _ if is_evident => return Ok(()),
                 silent => {
                     let silent = silent.err().map_or_else(String::new, |silent| silent.to_string());
-                    return Err(other(label, &format!("unit {name} had no process to be seen, and {silent}")));
+                    format!("unit {name}: that no process of it is seen proves nothing, and {silent}")
                 }
             }
         } else {
