@@ -27,8 +27,8 @@ const STACK_BYTES: u64 = 1024 * 1024;
 pub struct Plan {
     /// The program, opened and judged.
     pub program: OwnedFd,
-    /// Its name.
-    pub name: CString,
+    /// Its name and its arguments.
+    pub argv: [CString; 2],
     /// Whom it becomes; none in a namespace of one user.
     pub identity: Option<User>,
     /// Where its standard error goes.
@@ -84,7 +84,7 @@ pub fn enter(plan: &Plan) -> String {
     // 7. No system call but these; so that nothing is left to be closed.
     match prepare(plan).and_then(|filter| filter.install().map_err(|error| format!("seccomp: {error}"))) {
         // 8. The file that was judged, not a path to it.
-        Ok(()) => format!("exec: {}", exec::by_descriptor(&plan.program, std::slice::from_ref(&plan.name), &[])),
+        Ok(()) => format!("exec: {}", exec::by_descriptor(&plan.program, &plan.argv, &[])),
         Err(why) => why,
     }
 }

@@ -1,11 +1,16 @@
 //! The words in which the agent asks `ocf-wasm-units`, and those in which that answers.
 //!
-//! Each is four bytes of length, little-endian, and postcard, over the socket that is the binary's standard input. Both
-//! are built together, so there is no version. What must never enter here: a verb that the agent does not need, since
-//! whoever can say it is root.
+//! Each is four bytes of length, little-endian, and postcard, over the socket that is the binary's standard input. Who
+//! began before an upgrade meets the binary that came with it, so both say of which version their words are. What must
+//! never enter here: a verb that the agent does not need, since whoever can say it is root.
 
 use serde::{Deserialize, Serialize};
 
+/// The version of these words, the binary's second argument. Whoever changes one of them counts it up: what one side means
+/// the other would take for something else.
+pub const VERSION: u32 = 1;
+/// The exit status of a binary that has words of another version.
+pub const OTHER_VERSION: u8 = 3;
 /// Bytes of the longest word.
 pub const WORD_BYTES: usize = 64 * 1024;
 
@@ -102,4 +107,65 @@ pub struct Unit {
     pub protect_system: String,
     /// Its control group below the root of systemd's hierarchy; empty if it has none.
     pub group: String,
+}
+
+#[cfg(all(test, feature = "bus"))]
+mod tests {
+    use super::*;
+
+    /// All words, no two values alike, so that none can take another's place unseen.
+    #[test]
+    fn words_that_change_are_of_another_version() {
+        let text = str::to_owned;
+        let keeper = Keeper {
+            unit: text("a"),
+            description: text("b"),
+            executable: text("c"),
+            argv: vec![text("d"), text("e")],
+            memory: Some(2),
+            tasks: Some(3),
+        };
+        let asks = [
+            Ask::Look(text("f")),
+            Ask::Start(text("g")),
+            Ask::Stop(text("h")),
+            Ask::ResetFailed(text("i")),
+            Ask::Reload,
+            Ask::StartKeeper(Box::new(keeper)),
+        ];
+        let unit = Unit {
+            id: text("j"),
+            load_state: text("k"),
+            active_state: text("l"),
+            sub_state: text("m"),
+            invocation: text("n"),
+            is_to_start: true,
+            conditions_held: false,
+            needs_reload: true,
+            result: text("o"),
+            main: 4,
+            ended_code: 5,
+            ended_status: 6,
+            file_state: text("p"),
+            restart: text("q"),
+            user: text("r"),
+            no_new_privileges: true,
+            protect_system: text("s"),
+            group: text("t"),
+        };
+        let tells = [
+            Told::Unit(Box::new(unit)),
+            Told::Job(text("u")),
+            Told::Done,
+            Told::Refused(text("v"), text("w")),
+            Told::Silent(text("x")),
+        ];
+        let said = [postcard::to_allocvec(&asks), postcard::to_allocvec(&tells)].map(|bytes| bytes.unwrap());
+        let said = said.map(|bytes| bytes.escape_ascii().to_string());
+        let of_version_1 = [
+            r"\x00\x01f\x01\x01g\x02\x01h\x03\x01i\x04\x05\x01a\x01b\x01c\x02\x01d\x01e\x01\x02\x01\x03",
+            r"\x00\x01j\x01k\x01l\x01m\x01n\x01\x00\x01\x01o\x04\n\x0c\x01p\x01q\x01r\x01\x01s\x01t\x01\x01u\x02\x03\x01v\x01w\x04\x01x",
+        ];
+        assert_eq!((VERSION, said.each_ref().map(String::as_str)), (1, of_version_1), "count VERSION up");
+    }
 }

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 use futures_core::Stream as _;
-use ocf_wasm_units::{Ask, Keeper, Told, Unit, WORD_BYTES};
+use ocf_wasm_units::{Ask, Keeper, OTHER_VERSION, Told, Unit, VERSION, WORD_BYTES};
 use zbus::zvariant::OwnedVariant;
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, connection};
 
@@ -34,6 +34,9 @@ const QUEUE: usize = 4096;
 fn main() -> ExitCode {
     if !ends_with_who_asks() {
         return ExitCode::FAILURE;
+    }
+    if std::env::args().nth(2).and_then(|number| number.parse().ok()) != Some(VERSION) {
+        return ExitCode::from(OTHER_VERSION);
     }
     let asked = io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from);
     match asked.and_then(|mut socket| zbus::block_on(serve(&mut socket))) {

@@ -129,3 +129,34 @@ fn what_systemd_starts_again_is_not_said_to_be_stopped_unseen() {
     bus("start");
     assert_eq!(node.state("greeter"), "inactive");
 }
+
+#[test]
+fn a_helper_of_another_version_is_not_understood() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("upgraded");
+    let port = 5625;
+    node.greeter("greeter.service", port, "", "");
+    let _ = node.act("start", port, &[]).is(0);
+    // As in the midst of an upgrade: it is the next one that is asked.
+    let (place, kept) = ("/usr/libexec/ocf-wasm/ocf-wasm-units", "/root/ocf-wasm-units");
+    node.machine.must(&["cp", place, kept]);
+    let upgrade = |version: &str| {
+        let script = format!("#!/bin/sh\nexec {kept} \"$1\" \"{version}\"\n");
+        node.machine.write("/root/upgraded", script).unwrap();
+        node.machine.must(&["chmod", "755", "/root/upgraded"]);
+        node.machine.must(&["mount", "--bind", "/root/upgraded", place]);
+    };
+    upgrade("$2");
+    let _ = node.monitor(port).is(0);
+    node.machine.must(&["umount", place]);
+    upgrade("9$2");
+    let _ = node.monitor(port).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+    assert_eq!(node.state("greeter"), "inactive");
+    let _ = node.act("start", port, &[]).is(1).says("ocf-wasm-units is of another version");
+    node.machine.must(&["umount", place]);
+    let _ = node.act("start", port, &[]).is(0);
+    let _ = node.act("stop", port, &[]).is(0);
+}

@@ -14,7 +14,7 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use ocf_wasm_tls::{FromTls, ToTls};
+use ocf_wasm_tls::{FromTls, ToTls, VERSION};
 
 use crate::ocf::outcome::one_line;
 use crate::sandbox::tls as sandbox;
@@ -31,7 +31,7 @@ const SENTENCE_BYTES: usize = 104;
 #[derive(Debug)]
 pub struct Helper {
     program: OwnedFd,
-    name: CString,
+    argv: [CString; 2],
     identity: Option<User>,
     nowhere: File,
 }
@@ -48,7 +48,8 @@ impl Helper {
         })?;
         let nowhere = File::options().write(true).open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
         let name = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
-        Ok(Self { program, name, identity, nowhere })
+        let version = CString::new(VERSION.to_string()).map_err(|error| error.to_string())?;
+        Ok(Self { program, argv: [name, version], identity, nowhere })
     }
 }
 
@@ -87,7 +88,7 @@ impl Tls {
         let broker = nix::unistd::getpid();
         let plan = sandbox::Plan {
             program: helper.program,
-            name: helper.name,
+            argv: helper.argv,
             identity: helper.identity,
             nowhere: helper.nowhere.into(),
             channel: theirs.number(),
@@ -119,7 +120,9 @@ impl Tls {
             Ok(FromTls::Ended) => Word::Ended,
             Ok(FromTls::Refused(why)) => Word::Refused(one_line(&why, SENTENCE_BYTES)),
             Err(Lost::TimedOut) => Word::Late,
-            Err(Lost::Closed | Lost::Garbled) => Word::Refused("the process for TLS has failed".to_owned()),
+            Err(Lost::Closed | Lost::Garbled) => {
+                Word::Refused(format!("{PROGRAM} has failed, or is of another version"))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use ocf_wasm_units::{Ask, Told, Unit};
+use ocf_wasm_units::{OTHER_VERSION, VERSION};
 
 use crate::seam::{Channel, Lost};
 
@@ -68,11 +69,13 @@ impl Manager {
             None => place.insert(start(Stdio::null(), Stdio::null()).map_err(not_made)?),
         };
         let answer = asked.answer(ask, deadline);
-        if matches!(answer, Err(Lost::TimedOut | Lost::Closed | Lost::Garbled)) {
+        let is_lost = answer.is_err();
+        let told = asked.told(answer);
+        if is_lost {
             // What comes later would be taken for the answer to another question.
             *place = None;
         }
-        told(answer)
+        told
     }
 
     /// Asks what is known of a unit.
@@ -98,26 +101,37 @@ impl Manager {
 pub(super) fn pass(ask: &Ask, output: &OwnedFd, error: &OwnedFd, deadline: Instant) -> Result<Told, Silent> {
     let copy = |of: &OwnedFd| of.try_clone().map(Stdio::from);
     let asked = copy(output).and_then(|output| start(output, copy(error)?));
-    told(asked.map_err(not_made)?.answer(ask, deadline))
+    let mut asked = asked.map_err(not_made)?;
+    let answer = asked.answer(ask, deadline);
+    asked.told(answer)
 }
 
 fn not_made(error: std::io::Error) -> Silent {
     Silent::Gone(format!("{PROGRAM}: {error}"))
 }
 
-fn told(answer: Result<Told, Lost>) -> Result<Told, Silent> {
-    match answer {
-        Ok(Told::Silent(why)) => Err(Silent::Gone(why)),
-        Ok(told) => Ok(told),
-        Err(Lost::TimedOut) => Err(Silent::TimedOut),
-        Err(Lost::Closed | Lost::Garbled) => Err(Silent::Gone(format!("{PROGRAM} ended"))),
-    }
-}
-
 impl Asked {
     fn answer(&mut self, ask: &Ask, deadline: Instant) -> Result<Told, Lost> {
         self.channel.send(ask)?;
         self.channel.receive(Some(deadline))
+    }
+
+    fn told(&mut self, answer: Result<Told, Lost>) -> Result<Told, Silent> {
+        match answer {
+            Ok(Told::Silent(why)) => Err(Silent::Gone(why)),
+            Ok(told) => Ok(told),
+            Err(Lost::TimedOut) => Err(Silent::TimedOut),
+            // It ends when it is not to be understood.
+            Err(Lost::Closed) if self.has_other_words() => {
+                Err(Silent::Gone("ocf-wasm-units is of another version than the agent".to_owned()))
+            }
+            Err(Lost::Closed | Lost::Garbled) => Err(Silent::Gone(format!("{PROGRAM} ended"))),
+        }
+    }
+
+    /// Whether it ended since its words are of another version.
+    fn has_other_words(&mut self) -> bool {
+        self.child.wait().is_ok_and(|status| status.code() == Some(OTHER_VERSION.into()))
     }
 }
 
@@ -126,7 +140,7 @@ impl Asked {
 fn start(output: Stdio, error: Stdio) -> std::io::Result<Asked> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     let mut command = Command::new(PROGRAM);
-    command.arg(std::process::id().to_string());
+    command.args([std::process::id(), VERSION].map(|number| number.to_string()));
     command.env_clear().current_dir("/").stdin(OwnedFd::from(theirs)).stdout(output).stderr(error);
     Ok(Asked { child: command.spawn()?, channel: Channel::from_fd(OwnedFd::from(ours)) })
 }
