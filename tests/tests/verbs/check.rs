@@ -18,7 +18,10 @@ fn check_says_what_is_right_and_what_this_node_offers() {
         assert!(ran.stdout.lines().any(|printed| printed == line), "{line}: {ran:#?}");
     }
     let known = good(host.run(&["check", "-o", "json"])).json();
-    assert_eq!(known["policies"][0], json!({ "path": dummy, "refused": null, "mistakes": [], "misfits": [], "warnings": [] }));
+    assert_eq!(
+        known["policies"][0],
+        json!({ "path": dummy, "refused": null, "mistakes": [], "misfits": [], "warnings": [] })
+    );
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
     for layer in ["user", "plugins", "cgroup"] {
         assert!(known["node"][layer].is_string(), "{layer}: {known}");

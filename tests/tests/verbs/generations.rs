@@ -76,16 +76,16 @@ fn what_is_damaged_or_taken_away_is_listed_as_that() {
     // Nothing is current, and what was there can be had again.
     let _ = good(host.run(&["remove", DUMMY]));
     let shown = good(host.run(&["list", DUMMY])).stdout;
-    assert!(shown.ends_with(
-        "none is current, so it is not installed: ocf-wasm rollback ocf-wasm/dummy --to N installs one again\n"
-    ));
+    let root = text(host.path());
+    let again = format!(
+        "none is current, so it is not installed: ocf-wasm --root {root} rollback {DUMMY} --to N installs one again\n"
+    );
+    assert!(shown.ends_with(&again), "{shown}");
     assert_eq!((&listed(&host)["current"], &listed(&host)["rollback"]), (&json!(null), &json!(null)));
     let _ = good(host.run(&["rollback", DUMMY, "--to", "2"]));
     assert_eq!(listed(&host)["current"], 2);
     fs::remove_dir_all(agents.join("2")).unwrap();
-    assert!(
-        good(host.run(&["list", DUMMY]))
-            .stdout
-            .ends_with("2 is current and not there: ocf-wasm check tells what to do\n")
-    );
+    let shown = good(host.run(&["list", DUMMY])).stdout;
+    let next = format!("2 is current and not there: ocf-wasm --root {root} check tells what to do\n");
+    assert!(shown.ends_with(&next), "{shown}");
 }

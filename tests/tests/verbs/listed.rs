@@ -23,7 +23,8 @@ fn is_told(host: &TestHost, words: &str, says: &str) {
     let known = host.run(&["-o", "json", "check"]);
     assert_eq!((known.code, &known.json()["list"]), (1, &json!([{ "what": what, "next": move_away }])));
     let listed = good(host.run(&["list"])).stdout;
-    assert!(listed.starts_with(&format!("damaged: {what} (ocf-wasm check)\n")) && listed.contains(DUMMY), "{listed}");
+    let line = format!("damaged: {what} (ocf-wasm --root {} check)\n", text(host.path()));
+    assert!(listed.starts_with(&line) && listed.contains(DUMMY), "{listed}");
     assert_eq!(good(host.run(&["-o", "json", "list"])).json()["damage"], json!([what]));
 
     let other = variant_of(&plugin("dummy"), 2, host.path());
@@ -83,8 +84,8 @@ fn a_list_that_says_something_else_than_the_store_is_told_with_what_writes_it_an
         fs::write(file(&host), text).unwrap();
         let told = host.run(&["check"]);
         assert!(told.code == 1 && told.stdout.contains(says), "{told:#?}");
-        let next = told.stdout.lines().nth(1).unwrap().strip_prefix("  to do: ocf-wasm ").unwrap();
-        let _ = good(host.run(&next.split(' ').collect::<Vec<_>>()));
+        let next = told.stdout.lines().nth(1).unwrap().strip_prefix("  to do: ").unwrap();
+        let _ = good(super::typed::typed(next));
         assert_eq!(fs::read_to_string(file(&host)).unwrap(), second);
         let _ = good(host.run(&["check"]));
         assert_eq!(host.why("web")["pins"]["generation"], 1, "what runs is left alone");

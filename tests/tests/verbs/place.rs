@@ -96,10 +96,7 @@ fn remove_puts_back_what_was_there_as_it_was() {
     assert!(place.is_symlink());
     let _ = host.action(DUMMY, "stop").is(0);
     let removed = good(host.run(&["-o", "json", "remove", DUMMY])).json();
-    assert_eq!(
-        (&removed["put_back"], &removed["replaced"]),
-        (&json!(place), &json!([]))
-    );
+    assert_eq!((&removed["put_back"], &removed["replaced"]), (&json!(place), &json!([])));
     assert_eq!((fs::read_to_string(&place).unwrap().as_str(), facts()), (SHELL, before));
     assert_eq!(kept(&host).len(), 0);
     assert!(fs::read_dir(place.parent().unwrap()).unwrap().count() == 1, "something is left beside it");

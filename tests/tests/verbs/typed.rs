@@ -98,7 +98,10 @@ fn what_is_to_be_typed_names_the_root_and_paths_are_below_it() {
         &["install", text(&dummy), "--allow-unsigned", "--replace"],
         &["is kept as DIR/lib/replaced/ocf-wasm/dummy-"],
     );
-    tells(&["remove", DUMMY], &["is kept as DIR/lib/replaced/ocf-wasm/dummy-"]);
+    tells(
+        &["remove", DUMMY],
+        &["is back as DIR/resource.d/ocf-wasm/dummy; it was kept as DIR/lib/replaced/ocf-wasm/dummy-"],
+    );
 }
 
 #[test]
