@@ -241,7 +241,7 @@ tables! {
         "port" "another type" "a table with `min` and `max`, both optional" "[{ param = \"port\", port = { min = 1024 } }]"
             "Type: a port from 1 to 65535, within bounds.";
         "name" "another type" "a table with `max`, optional" "[{ param = \"database\", name = {} }]"
-            "Type: letters, digits, `.`, `_`, `:` and `-`, at least one of them.";
+            "Type: letters, digits, `.`, `_`, `:` and `-`, at least one of them; not `.` and not `..`.";
         "text" "another type" "a table with `max`, optional" "[{ prefix = \"--title=\", param = \"title\", text = { max = 200 } }]"
             "Type: any text of one line. The widest of all: behind a prefix, or in a variable, it does least harm.";
         "file" "another type" "a table with `under`, and `owner` if that matters" "[{ param = \"config\", file = { under = \"/etc/nginx\", owner = \"root\" } }]"

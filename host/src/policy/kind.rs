@@ -83,6 +83,8 @@ impl Kind {
             Self::Name { max } => {
                 (1..=*max).contains(&value.len())
                     && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'))
+                    // Behind a prefix that ends with a slash they would be another directory.
+                    && !matches!(value, "." | "..")
             }
             Self::Text { max } if value.len() > *max => {
                 return Err(format!("has {} bytes and not at most {max}, as the policy wants it", value.len()));

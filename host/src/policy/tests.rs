@@ -63,11 +63,13 @@ fn a_fact_is_filled_in_where_there_is_one() {
 
 #[test]
 fn a_value_that_does_not_fit_is_refused() {
-    for (kind, value) in [
+    let rows = [
         ("port = {}", "0"),
         ("port = { min = 1024 }", "80"),
         ("integer = { max = 3 }", "4"),
         ("name = {}", "a b"),
+        ("name = {}", "."),
+        ("name = {}", ".."),
         ("text = { max = 3 }", "abcd"),
         ("text = {}", "-rf"),
         ("text = {}", "a\nb"),
@@ -77,10 +79,26 @@ fn a_value_that_does_not_fit_is_refused() {
         ("file = { under = \"/etc\" }", "/etc/../root/x"),
         ("file = { under = \"/etc\" }", "/proc/version"),
         ("directory = { under = \"/\" }", "/etc/passwd"),
+    ];
+    let taken =
+        |(kind, value): &&(&str, &str)| fill(&format!("[{{ param = \"v\", {kind} }}]"), &[("v", value)]).is_ok();
+    assert_eq!(rows.iter().filter(taken).collect::<Vec<_>>(), Vec::<&(&str, &str)>::new());
+}
+
+#[test]
+fn what_stands_for_no_one_node_is_granted_by_its_own_name() {
+    for (network, address) in [
+        ("100.100.100.200", "100.100.100.200"),
+        ("168.63.129.16/32", "168.63.129.16"),
+        ("fd20:ce::254", "fd20:ce::254"),
+        ("169.254.0.0/16", "169.254.169.254"),
+        ("100.64.0.0/10", "100.100.100.201"),
+        ("224.0.0.0/4", "224.0.0.18"),
     ] {
-        let filled = fill(&format!("[{{ param = \"v\", {kind} }}]"), &[("v", value)]);
-        assert!(filled.is_err(), "{kind} took {value:?}: {filled:?}");
+        let filled = fill(&format!("[{{ param = \"v\", ip = {{ within = [\"{network}\"] }} }}]"), &[("v", address)]);
+        assert_eq!(filled.as_deref(), Ok(&[address.to_owned()][..]), "{network}");
     }
+    assert!(fill(r#"[{ param = "v", name = {} }]"#, &[("v", "..a")]).is_ok());
 }
 
 #[test]
