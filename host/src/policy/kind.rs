@@ -207,10 +207,9 @@ impl Network {
         self.address == address && self.prefix == if address.is_ipv4() { 32 } else { 128 }
     }
 
-    /// Whether it holds nothing but addresses that [`is_special`] means.
+    /// Whether it holds nothing but addresses of one [`special`] network.
     fn is_special(&self) -> bool {
-        let least = if self.address.is_ipv4() { 4 } else { 8 };
-        self.prefix >= least && is_special(self.address)
+        special(self.address).is_some_and(|prefix| self.prefix >= prefix)
     }
 
     fn holds(&self, address: IpAddr) -> bool {
@@ -228,23 +227,31 @@ impl Network {
 /// Whether networks hold an address; without any, all do but those that reach whoever happens to be near, for which
 /// a network of nothing else has to be named.
 pub(super) fn is_granted(address: IpAddr, networks: &[Network]) -> bool {
-    if is_special(address) {
+    if special(address).is_some() {
         return networks.iter().any(|network| network.is_special() && network.holds(address));
     }
     networks.is_empty() || networks.iter().any(|network| network.holds(address))
 }
 
-/// Whether an address stands for no one node: unspecified, link-local, multicast, broadcast, the metadata of a cloud, or
-/// an IPv4 address in disguise that nobody routes any more.
-fn is_special(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast(),
-        IpAddr::V6(v6) => {
-            let is_compatible = v6.to_bits() >> 32 == 0 && !v6.is_loopback();
-            let is_cloud = v6.to_bits() == 0xfd00_0ec2_0000_0000_0000_0000_0000_0254;
-            is_compatible || is_cloud || v6.is_unicast_link_local() || v6.is_multicast()
-        }
-    }
+/// Where clouds hand out credentials to whoever asks from this node: Amazon and most others (the first is link-local too),
+/// Alibaba, Oracle, Azure, then Amazon and Google by IPv6.
+pub(super) const CLOUDS: [&str; 6] =
+    ["169.254.169.254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"];
+
+/// The prefix of the network in which an address stands for no one node: unspecified, link-local, multicast, broadcast,
+/// an IPv4 address in disguise that nobody routes any more; or the metadata of a cloud. None for an address of a node.
+fn special(address: IpAddr) -> Option<u8> {
+    let network = match address {
+        IpAddr::V4(v4) if v4.octets()[0] == 0 => Some(8),
+        IpAddr::V4(v4) if v4.is_link_local() => Some(16),
+        IpAddr::V4(v4) if v4.is_multicast() => Some(4),
+        IpAddr::V4(v4) => v4.is_broadcast().then_some(32),
+        IpAddr::V6(v6) if v6.to_bits() >> 32 == 0 && !v6.is_loopback() => Some(96),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(10),
+        IpAddr::V6(v6) => v6.is_multicast().then_some(8),
+    };
+    let is_cloud = || CLOUDS.iter().any(|cloud| address_of(cloud) == Some(address));
+    network.or_else(|| is_cloud().then_some(if address.is_ipv4() { 32 } else { 128 }))
 }
 
 /// Reads an address strictly; an IPv4 address in IPv6 clothes is the IPv4 address.

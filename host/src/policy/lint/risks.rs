@@ -400,7 +400,7 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
     },
     Risk {
         name: "address of secrets",
-        pattern: Pattern::Address(&["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"]),
+        pattern: Pattern::Address(&crate::policy::kind::CLOUDS),
         sentence: "{what} is where clouds hand out credentials: the plugin can ask for those of this node",
         instead: "leave it out, unless the plugin is meant to have them",
     },
