@@ -162,7 +162,8 @@ fn limits(value: &Value<'_, '_>) -> Read<Limits> {
         // Less than this, and no program can even be loaded.
         let memory = at.optional("memory", |v| bytes(v, "1MiB", "1024GiB"))?;
         let fsize = at.optional("fsize", |v| bytes(v, "0KiB", "1024GiB"))?;
-        let output = at.optional("output", |v| bytes(v, "1KiB", "4MiB"))?;
+        // Standard output and standard error cross the seam in one message.
+        let output = at.optional("output", |v| bytes(v, "1KiB", "512KiB"))?;
         let cpu = at.optional("cpu", super::duration)?.map(|ms| ms.div_ceil(1_000));
         Ok(Limits { memory, tasks, cpu, nofile, fsize, output })
     })

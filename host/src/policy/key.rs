@@ -158,8 +158,8 @@ tables! {
             "Files that each of its processes has open.";
         "fsize" "64 MiB for lifetime \"action\", else any" "a size from \"0KiB\" to \"1024GiB\"" "fsize = \"0KiB\""
             "The largest file that it may write.";
-        "output" "256 KiB" "a size from \"1KiB\" to \"4MiB\"" "output = \"64KiB\""
-            "How much of its standard output, and of its standard error, is kept. For lifetime \"action\".";
+        "output" "256 KiB" "a size from \"1KiB\" to \"512KiB\"" "output = \"64KiB\""
+            "How much of its standard output, and as much of its standard error, is kept. For lifetime \"action\".";
     }
     STEP "stop" "One step of ending a daemon." {
         "signal" "required" "one of HUP, INT, QUIT, USR1, USR2, TERM, WINCH; KILL comes by itself" "signal = \"TERM\""

@@ -93,6 +93,12 @@ fn what_a_program_takes_is_bounded() {
             "limits = { output = \"64KiB\" }",
             "Exited(0), 65536 bytes, truncated: true",
         ),
+        (
+            "output, as much of both as can be granted",
+            "head -c 9M /dev/zero; head -c 9M /dev/zero >&2",
+            "limits = { output = \"512KiB\" }",
+            "Exited(0), 524288 bytes, truncated: true",
+        ),
         ("output, without a word", "head -c 9M /dev/zero", "", "Exited(0), 262144 bytes, truncated: true"),
     ] {
         let said = shell(&inside, script, more).unwrap_or_else(|why| panic!("{what}: {why}"));

@@ -192,7 +192,7 @@ pub(super) const ROWS: [Row; 102] = [
     ("limits", "cpu", "\"10s\"", "s", &["\"long\""]),
     ("limits", "nofile", "1024", "i", &["0"]),
     ("limits", "fsize", "\"0KiB\"", "s", &["\"+1MiB\""]),
-    ("limits", "output", "\"64KiB\"", "s", &["\"5MiB\""]),
+    ("limits", "output", "\"512KiB\"", "s", &["\"513KiB\"", "\"1MiB\""]),
     ("view", "read", "[{ param = \"p\", directory = { under = \"/srv\" } }]", "a", &[]),
     // What is open where it decides more than a word.
     (
