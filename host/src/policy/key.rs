@@ -245,9 +245,9 @@ tables! {
         "text" "another type" "a table with `max`, optional" "[{ prefix = \"--title=\", param = \"title\", text = { max = 200 } }]"
             "Type: any text of one line. The widest of all: behind a prefix, or in a variable, it does least harm.";
         "file" "another type" "a table with `under`, and `owner` if that matters" "[{ param = \"config\", file = { under = \"/etc/nginx\", owner = \"root\" } }]"
-            "Type: a regular file below a directory, where symbolic links in the end lead.";
+            "Type: a regular file below a directory, where symbolic links in the end lead; what is passed on is the path to there, without links. A program is called by the name that was given.";
         "directory" "another type" "a table with `under`, and `owner` if that matters" "[{ param = \"data\", directory = { under = \"/srv\" } }]"
-            "Type: a directory below a directory, or that directory itself.";
+            "Type: a directory below a directory, or that directory itself; passed on as a `file` is.";
         "ip" "another type" "a table with `within`, optional" "[{ param = \"address\", ip = { within = [\"10.1.0.0/16\"] } }]"
             "Type: an IP address, version 4 or 6.";
         "url" "another type" "a table with `host` and `port`, and `path` if that matters" "http = { param = \"probe_url\", url = { host = [\"127.0.0.1\"], port = [80, 8080] } }"
@@ -273,7 +273,7 @@ tables! {
         "under" "required" "an absolute path without `..` and wildcards" "[{ param = \"p\", file = { under = \"/etc/nginx\" } }]"
             "The directory below which it must be.";
         "owner" "any" "a user's name" "[{ param = \"p\", file = { under = \"/etc/nginx\", owner = \"root\" } }]"
-            "Whom it must belong to.";
+            "Whom it must belong to. Nobody else may be able to put another in its place: every directory above must be root's or the owner's, and writable by no others and no group but theirs.";
     }
     IP "ip" "Which addresses." {
         "within" "all" "a list of networks" "[{ param = \"p\", ip = { within = [\"10.1.0.0/16\", \"fd00::/8\"] } }]"

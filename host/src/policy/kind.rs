@@ -7,6 +7,7 @@ use super::key::{self, Table};
 use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
 use super::url::{Host, Scheme, Url, check_target, is_name};
+use crate::sys::{trusted, user};
 
 /// Bytes of a value of type `text`, where the policy sets no other limit.
 const TEXT_BYTES: usize = 4096;
@@ -71,8 +72,12 @@ pub(super) struct Network {
 }
 
 impl Kind {
-    /// Says why a value is not of this type.
-    pub(super) fn check(&self, value: &str) -> Result<(), String> {
+    /// Returns what is passed on for a value: of a file or a directory, the path to what was looked at, which leads
+    /// through no link; none where it is the value itself.
+    ///
+    /// # Errors
+    /// Why the value is not of this type.
+    pub(super) fn check(&self, value: &str) -> Result<Option<String>, String> {
         if value.chars().any(char::is_control) {
             return Err("has a control character".to_owned());
         }
@@ -90,17 +95,17 @@ impl Kind {
                 return Err(format!("has {} bytes and not at most {max}, as the policy wants it", value.len()));
             }
             Self::Text { .. } => true,
-            Self::File(place) => return place.check(value, false),
-            Self::Directory(place) => return place.check(value, true),
+            Self::File(place) => return place.check(value, false).map(Some),
+            Self::Directory(place) => return place.check(value, true).map(Some),
             Self::Below(under) => {
                 let path = Path::new(value);
                 is_plain_path(path) && path.starts_with(under)
             }
             Self::Ip(networks) => address_of(value).is_some_and(|address| is_granted(address, networks)),
-            Self::Url(rule) => return rule.check(value),
+            Self::Url(rule) => return rule.check(value).map(|()| None),
             Self::Duration { max_ms } => value.parse::<u64>().is_ok_and(|ms| ms <= *max_ms),
         };
-        if fits { Ok(()) } else { Err(format!("is not {} as the policy wants it", self.word())) }
+        if fits { Ok(None) } else { Err(format!("is not {} as the policy wants it", self.word())) }
     }
 
     fn word(&self) -> &'static str {
@@ -131,7 +136,9 @@ impl Place {
         self.owner.is_none().then(|| self.under.clone())
     }
 
-    fn check(&self, value: &str, directory: bool) -> Result<(), String> {
+    /// Returns the path to it without links: another name would be looked up again by who gets it, and could lead to
+    /// something else by then.
+    fn check(&self, value: &str, directory: bool) -> Result<String, String> {
         let path = Path::new(value);
         if !is_plain_path(path) {
             return Err("is not an absolute path without `..`".to_owned());
@@ -141,18 +148,25 @@ impl Place {
         if !real.starts_with(&under) {
             return Err(format!("is not under {}", self.under.display()));
         }
-        let facts = crate::sys::trusted::facts(&real).map_err(|e| format!("{value}: {e}"))?;
+        let text = real.to_str().filter(|text| !text.chars().any(char::is_control));
+        let text = text.ok_or("leads to a name that is no text of one line")?;
+        let facts = trusted::facts(&real).map_err(|e| format!("{value}: {e}"))?;
         let is_directory = facts.st_mode & 0o170_000 == 0o040_000;
         let is_file = facts.st_mode & 0o170_000 == 0o100_000;
         if directory && !is_directory || !directory && !is_file {
             return Err(format!("is not a {}", if directory { "directory" } else { "regular file" }));
         }
-        match self.owner.as_deref() {
-            None => Ok(()),
-            Some("root") if crate::sys::trusted::is_root(facts.st_uid) => Ok(()),
-            Some(owner) if crate::sys::user::account(owner).is_some_and(|u| u.uid == facts.st_uid) => Ok(()),
-            Some(owner) => Err(format!("does not belong to {owner}")),
+        let Some(owner) = self.owner.as_deref() else { return Ok(text.to_owned()) };
+        let (is_owners, group) = match (owner, user::account(owner)) {
+            ("root", _) => (trusted::is_root(facts.st_uid), 0),
+            (_, Some(account)) => (account.uid == facts.st_uid, account.gid),
+            (_, None) => (false, 0),
+        };
+        if !is_owners {
+            return Err(format!("does not belong to {owner}"));
         }
+        trusted::is_kept(&real, facts.st_uid, group).map_err(|error| format!("{error}, and could be replaced"))?;
+        Ok(text.to_owned())
     }
 }
 

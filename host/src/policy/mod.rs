@@ -7,6 +7,7 @@
 mod confine;
 mod diagnostic;
 mod endpoint;
+mod environment;
 pub mod key;
 mod kind;
 pub mod lint;
@@ -278,7 +279,7 @@ fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {
         word => Err(value.wrong(&Mistake::Type(word.to_owned()))),
     });
     let user = at.required("user", template::user);
-    let environment = at.optional("environment", template::environment)?.unwrap_or_default();
+    let environment = at.optional("environment", environment::environment)?.unwrap_or_default();
     let stop = at.optional("stop", stop_steps)?;
     at.optional("output", |value| match value.string()? {
         "journal" => Ok(()),

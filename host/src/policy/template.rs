@@ -138,13 +138,28 @@ impl Template {
         }
     }
 
-    /// Returns the value, none if its parameter is not set or there is no such fact here.
+    /// Returns the value, none if its parameter is not set or there is no such fact here. A file or a directory is
+    /// returned by the path that was checked, which leads through no link, whatever name it was given by.
     ///
     /// # Errors
     /// If the value does not fit its type.
     pub fn fill(&self, values: &Values<'_>) -> Result<Option<String>, Unfit> {
+        Ok(self.checked(values)?.map(|(named, real)| real.unwrap_or(named)))
+    }
+
+    /// Returns the same by the name that it was given: for a program, which may look at what it is called as. Who uses
+    /// it follows no link but those that root alone could have made.
+    ///
+    /// # Errors
+    /// If the value does not fit its type.
+    pub fn fill_as_named(&self, values: &Values<'_>) -> Result<Option<String>, Unfit> {
+        Ok(self.checked(values)?.map(|(named, _)| named))
+    }
+
+    /// The value as it was given, and what it leads to where that was looked at.
+    fn checked(&self, values: &Values<'_>) -> Result<Option<(String, Option<String>)>, Unfit> {
         let (origin, kind) = match &self.source {
-            Source::Literal(text) => return Ok(Some(text.clone())),
+            Source::Literal(text) => return Ok(Some((text.clone(), None))),
             Source::Open(origin, kind) => (origin, kind),
         };
         let value = match origin {
@@ -169,11 +184,11 @@ impl Template {
                 _ => Ok(None),
             };
         };
-        kind.check(value).map_err(unfit)?;
+        let real = kind.check(value).map_err(unfit)?;
         if value.starts_with('-') && self.prefix.is_empty() {
             return Err(unfit("begins with `-`".to_owned()));
         }
-        Ok(Some(format!("{}{value}", self.prefix)))
+        Ok(Some((format!("{}{value}", self.prefix), real.map(|real| format!("{}{real}", self.prefix)))))
     }
 }
 
@@ -305,34 +320,9 @@ pub(super) fn port(value: &Value<'_, '_>) -> Read<Template> {
     value.integer(1, 65535).map(|port| Template::literal(&port.to_string()))
 }
 
-/// Variables that make the loader or an interpreter run other code.
-fn is_loader_variable(name: &str) -> bool {
-    name.starts_with("LD_")
-        || matches!(
-            name,
-            "GCONV_PATH" | "LOCPATH" | "NLSPATH" | "BASH_ENV" | "ENV" | "IFS" | "SHELLOPTS" | "BASHOPTS" | "PS4"
-        )
-        || matches!(
-            name,
-            "PYTHONPATH" | "PYTHONHOME" | "PYTHONSTARTUP" | "PERL5LIB" | "PERL5OPT" | "RUBYLIB" | "RUBYOPT"
-        )
-        || matches!(name, "NODE_OPTIONS" | "NODE_PATH" | "GLIBC_TUNABLES" | "MALLOC_TRACE" | "HOSTALIASES" | "TMPDIR")
-}
-
-/// Reads an environment.
-pub(super) fn environment(value: &Value<'_, '_>) -> Read<Vec<(String, Template)>> {
-    value.entries(|name, span, value| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(value.wrong_at(span, &Mistake::VariableName));
-        }
-        if is_loader_variable(name) {
-            return Err(value.wrong_at(span, &Mistake::LoaderVariable(name.to_owned())));
-        }
-        let template =
-            if value.is_table() { open(value, Use::Environment)? } else { Template::literal(value.string()?) };
-        Ok((name.to_owned(), template))
-    })
+/// Reads the value of a variable: a text, or an open value.
+pub(super) fn variable(value: &Value<'_, '_>) -> Read<Template> {
+    if value.is_table() { open(value, Use::Environment) } else { Ok(Template::literal(value.string()?)) }
 }
 
 /// What an open value is for, which decides what types it may have.

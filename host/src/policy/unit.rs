@@ -2,9 +2,10 @@
 //!
 //! What must never enter here: what the unit itself says, which is the node's.
 
+use super::environment::environment;
 use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
-use super::template::{self, Template};
+use super::template::Template;
 
 /// Bytes of the longest name that systemd takes.
 const NAME_BYTES: usize = 255;
@@ -31,7 +32,7 @@ pub(super) fn unit(at: &Reader<'_, '_>) -> Read<Unit> {
     if !at.is_guess("unit") {
         at.refuse(&others, Mistake::OfUnit)?;
     }
-    let environment = at.optional("environment", template::environment)?.unwrap_or_default();
+    let environment = at.optional("environment", environment)?.unwrap_or_default();
     let rate = super::confine::rate(at)?;
     Ok(Unit { name: name?, environment, rate })
 }

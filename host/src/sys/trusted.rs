@@ -142,6 +142,27 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Ok(so_far)
 }
 
+/// Whether what is there stays there, unless root, its owner or its owner's group says otherwise: nobody else can rename
+/// in a directory on the way. `path` leads through no link.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] with a sentence that names the first directory in which somebody else can; what
+/// the kernel says.
+pub fn is_kept(path: &Path, owner: u32, group: u32) -> io::Result<()> {
+    for above in path.ancestors().skip(1) {
+        let stat = facts(above)?;
+        if !is_root(stat.st_uid) && stat.st_uid != owner {
+            return Err(unsafe_at(above, &format!("belongs to user {}", stat.st_uid)));
+        }
+        // With a sticky bit, each can rename what is his.
+        let others = if stat.st_mode & 0o1000 != 0 { 0 } else { stat.st_mode & 0o022 };
+        if others & 0o002 != 0 || others & 0o020 != 0 && stat.st_gid != 0 && stat.st_gid != group {
+            return Err(unsafe_at(above, &format!("is writable by others (mode {:04o})", stat.st_mode & 0o7777)));
+        }
+    }
+    Ok(())
+}
+
 /// Whether whoever executes what is open here gains rights by it.
 fn has_file_capabilities(fd: &OwnedFd) -> bool {
     // SAFETY: a descriptor, a constant string, and null with length 0, by which only the size is asked for.

@@ -101,7 +101,7 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
     let values = Values { slots: &slots, ..values };
     let refuse = |error: Unfit| super::unfit("program", label, error);
     let unset = || refuse(Unfit::Parameter("a parameter that it needs is not set".to_owned()));
-    let path = program.program.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
+    let path = program.program.fill_as_named(&values).map_err(refuse)?.ok_or_else(unset)?;
     let name = program.user.fill(&values).map_err(refuse)?.ok_or_else(unset)?;
     let (file, mut argv, seen) = executable(program, label, &path).map_err(Error::Unavailable)?;
     argv.extend(fill_all(&program.argv, &values).map_err(refuse)?);

@@ -246,6 +246,7 @@ fn every_line_that_finds_a_mistake_was_reached() {
         ("path.rs", include_str!("../path.rs")),
         ("endpoint.rs", include_str!("../endpoint.rs")),
         ("template.rs", include_str!("../template.rs")),
+        ("environment.rs", include_str!("../environment.rs")),
         ("confine.rs", include_str!("../confine.rs")),
         ("unit.rs", include_str!("../unit.rs")),
     ] {
