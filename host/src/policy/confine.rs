@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::given;
 use super::key;
 use super::mistake::Mistake;
 use super::reader::{Read, Reader, Value};
@@ -22,6 +23,20 @@ pub struct View {
     pub write: Vec<Template>,
     /// Whether it can talk to the cluster's daemons.
     pub cluster: bool,
+    /// What the policy runs, or below which that is: what is written from outside is apart from it.
+    pub executed: Vec<PathBuf>,
+}
+
+impl View {
+    /// Why a value cannot be read by it, or written; none if it can.
+    pub fn refuses(&self, template: &Template, path: &Path, is_written: bool) -> Option<String> {
+        let is_outside = !template.is_literal();
+        let why = refused_for_reading(path)
+            .or_else(|| refused_from_outside(path).filter(|_| is_outside))
+            .or_else(|| refused_for_writing(path).filter(|_| is_written));
+        let replaced = || self.executed.iter().find(|executed| is_written && given::meet(executed, path));
+        why.map(str::to_owned).or_else(|| replaced().map(|path| replaces(path)))
+    }
 }
 
 /// What a program is granted besides to be run.
@@ -96,8 +111,8 @@ fn view(value: &Value<'_, '_>, network: Option<&Network>, programs: &[PathBuf]) 
         let not_shown = |path: &Path| refused_for_reading(path).map(|why| Mistake::NotShown(shown(path), why));
         let read = at.optional("read", |value| places(value, &not_shown))?.unwrap_or_default();
         let not_writable = |path: &Path| {
-            let program = programs.iter().find(|program| program.starts_with(path));
-            let replaces = program.map(|program| Mistake::WritableProgram(shown(path), shown(program)));
+            let program = programs.iter().find(|program| given::meet(program, path));
+            let replaces = program.map(|program| Mistake::WritableProgram(shown(path), replaces(program)));
             let why = refused_for_writing(path).map(|why| Mistake::NotWritable(shown(path), why));
             not_shown(path).or(why).or(replaces)
         };
@@ -108,8 +123,17 @@ fn view(value: &Value<'_, '_>, network: Option<&Network>, programs: &[PathBuf]) 
             }
             cluster => Ok(cluster),
         })?;
-        Ok(View { read, write, cluster: cluster.unwrap_or(false) })
+        let executed = if write.iter().all(Template::is_literal) { Vec::new() } else { programs.to_vec() };
+        Ok(View { read, write, cluster: cluster.unwrap_or(false), executed })
     })
+}
+
+fn replaces(program: &Path) -> String {
+    format!(
+        "who can write there can replace {}, or what is below it, which this policy runs; keep programs and what is \
+         written in directories of their own",
+        program.display()
+    )
 }
 
 fn shown(path: &Path) -> String {
@@ -117,7 +141,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Why a path can be granted to no program; none if it can.
-pub fn refused_for_reading(path: &Path) -> Option<&'static str> {
+pub(super) fn refused_for_reading(path: &Path) -> Option<&'static str> {
     if path == Path::new("/") {
         return Some("that is everything: name the directories that are meant");
     }
@@ -126,33 +150,24 @@ pub fn refused_for_reading(path: &Path) -> Option<&'static str> {
 }
 
 /// Why no program can be granted to write there; none if one can.
-pub fn refused_for_writing(path: &Path) -> Option<&'static str> {
-    /// Who can write there, or can replace it, runs programs as root.
-    const RUNS: [&str; 21] = [
-        "/usr",
-        "/bin",
-        "/sbin",
-        "/lib",
-        "/lib32",
-        "/lib64",
-        "/libx32",
-        "/boot",
-        "/etc/ocf-wasm",
-        "/etc/systemd",
-        "/etc/init.d",
-        "/etc/crontab",
-        "/etc/cron.d",
-        "/etc/ld.so.preload",
-        "/etc/ld.so.conf.d",
-        "/etc/passwd",
-        "/run/systemd",
-        "/var/spool/cron",
-        "/var/lib/ocf-wasm",
-        "/var/cache/ocf-wasm",
-        "/run/ocf-wasm",
-    ];
-    let runs = RUNS.iter().any(|place| path.starts_with(place) || Path::new(place).starts_with(path));
-    runs.then_some("who can write there can make the node run anything as root")
+pub(super) fn refused_for_writing(path: &Path) -> Option<&'static str> {
+    let runs = given::trusted(path).map(|_| "who can write there can make the node run anything as root");
+    runs.or_else(|| given::secret(path).map(|_| "it holds secrets of the node or of the host"))
+}
+
+/// Why a value from outside cannot name a path that the policy itself could; none if it can.
+pub(super) fn refused_from_outside(path: &Path) -> Option<&'static str> {
+    given::hidden(path).map(|_| "what is hidden from programs is shown only where the policy names it in its own words")
+}
+
+/// Adds the paths that stand in the value of `program` or `interpreter`: what is run, or below which that is.
+pub(super) fn executed(value: &DeValue<'_>, into: &mut Vec<PathBuf>) {
+    match value {
+        DeValue::Table(table) => table.iter().for_each(|(_, value)| executed(value.get_ref(), into)),
+        DeValue::Array(array) => array.iter().for_each(|value| executed(value.get_ref(), into)),
+        DeValue::String(text) => into.extend(Some(PathBuf::from(text.as_ref())).filter(|path| path.is_absolute())),
+        _ => {}
+    }
 }
 
 fn limits(value: &Value<'_, '_>) -> Read<Limits> {
@@ -179,4 +194,53 @@ fn bytes(value: &Value<'_, '_>, least: &'static str, most: &'static str) -> Read
 /// Reads a number of bytes with its unit. Without one it is a megabyte too few more often than it is meant.
 pub(super) fn size(text: &str) -> Option<u64> {
     crate::ocf::parameter::size_bytes(text).filter(|_| text.ends_with("iB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Access, refused_directory};
+
+    /// What a plugin may not write, a program may not either.
+    #[test]
+    fn a_view_is_refused_what_a_path_is() {
+        for place in [
+            "/etc/sudoers.d",
+            "/etc/sudoers",
+            "/etc/pam.d",
+            "/etc/cron.daily",
+            "/etc/udev/rules.d",
+            "/etc/ssl",
+            "/etc/ssh",
+            "/etc/corosync",
+            "/etc/shadow",
+            "/etc/group",
+            "/etc/profile",
+            "/root",
+            "/root/.ssh",
+            "/var/lib/pacemaker",
+            "/var/lib/pcsd",
+            "/etc",
+            "/var/lib",
+            "/run",
+        ] {
+            let path = Path::new(place);
+            assert!(refused_directory(path, Access::Write, &std::collections::BTreeMap::new()).is_some(), "{place}");
+            assert!(refused_for_writing(path).is_some(), "{place}");
+            assert!(refused_for_reading(path).is_none(), "the operator may name {place}");
+        }
+        for place in ["/etc/nginx", "/srv", "/var/lib/postgresql", "/run/nginx", "/var/log", "/mnt/web", "/roots"] {
+            assert!(refused_for_writing(Path::new(place)).is_none(), "{place}");
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_is_shown_by_the_policys_own_word_alone() {
+        for place in ["/etc/shadow", "/etc/ssh", "/etc/ssl/private/web.key", "/run/docker.sock", "/var/lib/pcsd"] {
+            assert!(refused_from_outside(Path::new(place)).is_some(), "{place}");
+        }
+        for place in ["/etc/ssl", "/etc/nginx", "/run", "/srv/etc/shadow", "/etc/shadows"] {
+            assert!(refused_from_outside(Path::new(place)).is_none(), "{place}");
+        }
+    }
 }

@@ -20,18 +20,14 @@ fn is_loader_variable(name: &str) -> bool {
 
 /// Reads an environment.
 pub(super) fn environment(value: &Value<'_, '_>) -> Read<Vec<(String, Template)>> {
-    value.open_table(|table| {
-        let mut variables = Vec::new();
-        for (name, span, value) in table.entries() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-                return Err(value.wrong_at(span, &Mistake::VariableName));
-            }
-            if is_loader_variable(name) {
-                return Err(value.wrong_at(span, &Mistake::LoaderVariable(name.to_owned())));
-            }
-            variables.push((name.to_owned(), template::variable(&value)?));
+    value.entries(|name, span, value| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(value.wrong_at(span, &Mistake::VariableName));
         }
-        Ok(variables)
+        if is_loader_variable(name) {
+            return Err(value.wrong_at(span, &Mistake::LoaderVariable(name.to_owned())));
+        }
+        Ok((name.to_owned(), template::variable(value)?))
     })
 }

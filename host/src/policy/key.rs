@@ -141,9 +141,9 @@ tables! {
     }
     VIEW "view" "Files that a program sees. Each is named as it really is, without symbolic links on the way, and must be there; what is named in another that is named stays what it is." {
         "read" "none" "a list of absolute paths, or parameters with `file` or `directory`" "read = [\"/srv/web\"]"
-            "What it can read, and execute.";
+            "What it can read, and execute. What is hidden from all programs, such as /etc/shadow, keys and the sockets of services that act as root, is seen if it is named here in the policy's own words; a value from outside cannot name it.";
         "write" "none" "the same" "write = [\"/var/log/web\"]"
-            "What it can read and change. Nothing in it can be executed.";
+            "What it can read and change. Nothing in it can be executed. What root runs or trusts, what holds secrets of the node, and where a program of this policy lies or may lie, is refused, as it is for [path.LABEL].";
         "cluster" "false" "true or false" "cluster = true"
             "Whether it can talk to the daemons of the cluster. What they share with it is the user's `hacluster`: as that it may do all, and root needs the capability DAC_OVERRIDE.";
     }
@@ -167,7 +167,7 @@ tables! {
         "grace" "required" "a duration (\"10s\"), a part of the time that is left (\"60%\"), or \"rest\"" "grace = \"rest\""
             "How long to wait for it to take effect.";
     }
-    PATH "[path.LABEL]" "A directory that the plugin may read or change under this label, with all that is below it on its file system. What holds secrets of the node, such as /etc/ssh, and the kernel's own files are given to nobody; what root runs or trusts, such as /usr and /etc/cron.d, to nobody to write." {
+    PATH "[path.LABEL]" "A directory that the plugin may read or change under this label, with all that is below it on its file system. What holds secrets of the node, such as /etc/ssh, and the kernel's own files are given to nobody; what root runs or trusts, such as /usr and /etc/cron.d, to nobody to write, and neither is where a program of the policy lies or may lie." {
         "directory" "required" "an absolute path without `..` and wildcards, or a parameter with `one-of` or `directory`" "directory = \"/var/log/nginx\""
             "The directory. It and every directory above it must be root's or its owner's, and not writable by others; no symbolic link may lead there.";
         "access" "required" "\"read\" or \"write\", which includes it" "access = \"read\""

@@ -228,8 +228,8 @@ mistakes! {
     NotShown(path: String, why: &'static str) "{path} cannot be granted: {why}"
     /// A place that no program can be allowed to write: the path, and why.
     NotWritable(path: String, why: &'static str) "{path} cannot be granted for writing: {why}"
-    /// A place for writing in which a program is that is run: the path, and the program.
-    WritableProgram(path: String, program: String) "{path} cannot be granted for writing: who can write there can replace {program}, which this policy runs"
+    /// A place for writing in which a program is that is run, or may be: the path, and why.
+    WritableProgram(path: String, why: String) "{path} cannot be granted for writing: {why}"
     /// A place that could be any text.
     PlaceType "a place from outside needs `file` or `directory`"
     /// The cluster's daemons, without the network in which they are.

@@ -8,6 +8,7 @@ mod confine;
 mod diagnostic;
 mod endpoint;
 mod environment;
+mod given;
 pub mod key;
 mod kind;
 pub mod lint;
@@ -20,7 +21,7 @@ pub mod template;
 mod unit;
 mod url;
 
-pub use confine::{Grant, View, refused_for_reading, refused_for_writing};
+pub use confine::{Grant, View};
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::{Endpoint, Http, Place, Port};
 pub use kind::address_of;
@@ -254,14 +255,13 @@ fn digests(value: &Value<'_, '_>) -> Read<Vec<String>> {
     }
 }
 
-/// The paths that are executed, as far as they are written out; a mistake is told when its program is read.
+/// The paths that are executed, or below which that is; a mistake is told when its program is read.
 fn executed(file: &Reader<'_, '_>) -> Vec<PathBuf> {
-    let path = |(key, value): (&str, &DeValue<'_>)| match key {
-        "program" => value.as_str().map(PathBuf::from),
-        "interpreter" => value.as_array()?.first()?.get_ref().as_str().map(PathBuf::from),
-        _ => None,
-    };
-    file.written("program").filter_map(path).collect()
+    let mut paths = Vec::new();
+    for (_, value) in file.written("program").filter(|(key, _)| matches!(*key, "program" | "interpreter")) {
+        confine::executed(value, &mut paths);
+    }
+    paths
 }
 
 fn program(at: &mut Reader<'_, '_>, executed: &[PathBuf]) -> Read<Program> {

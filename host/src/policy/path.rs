@@ -4,65 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Program;
+use super::given;
 use super::mistake::Mistake;
 use super::reader::{Read, Reader};
 use super::template::{self, Template};
-
-/// The kernel's own files, and what would tell a plugin the secrets of the node.
-const SECRET: [&str; 12] = [
-    "/dev",
-    "/etc/corosync",
-    "/etc/ocf-wasm",
-    "/etc/pacemaker",
-    "/etc/ssh",
-    "/etc/ssl/private",
-    "/proc",
-    "/root/.ssh",
-    "/run/ocf-wasm",
-    "/sys",
-    "/var/cache/ocf-wasm",
-    "/var/lib/ocf-wasm",
-];
-
-/// What root executes, loads or trusts: to write it is to be root.
-const TRUSTED: [&str; 36] = [
-    "/bin",
-    "/boot",
-    "/etc/NetworkManager",
-    "/etc/alternatives",
-    "/etc/apt",
-    "/etc/bash_completion.d",
-    "/etc/cron.d",
-    "/etc/cron.daily",
-    "/etc/cron.hourly",
-    "/etc/cron.monthly",
-    "/etc/cron.weekly",
-    "/etc/dbus-1",
-    "/etc/init.d",
-    "/etc/ld.so.conf.d",
-    "/etc/logrotate.d",
-    "/etc/modprobe.d",
-    "/etc/pam.d",
-    "/etc/pki",
-    "/etc/polkit-1",
-    "/etc/profile.d",
-    "/etc/rc.d",
-    "/etc/security",
-    "/etc/ssl",
-    "/etc/sudoers.d",
-    "/etc/sysctl.d",
-    "/etc/systemd",
-    "/etc/tmpfiles.d",
-    "/etc/udev",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/run/systemd",
-    "/run/udev",
-    "/sbin",
-    "/usr",
-    "/var/spool/cron",
-];
 
 /// A directory that a label is bound to.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,22 +33,24 @@ pub enum Access {
 #[cold]
 #[inline(never)]
 pub fn refused(directory: &Path, access: Access, programs: &BTreeMap<String, Program>) -> Option<String> {
-    let meets = |place: &&&str| directory.starts_with(place) || Path::new(place).starts_with(directory);
     let shown = directory.display();
-    if let Some(place) = SECRET.iter().find(meets) {
+    if let Some(place) = given::secret(directory) {
         return Some(format!("{shown} is given to no plugin: {place} holds secrets of the node or of the host"));
     }
     if access == Access::Read {
         return None;
     }
-    if let Some(place) = TRUSTED.iter().find(meets) {
+    if let Some(place) = given::trusted(directory) {
         return Some(format!("{shown} is given to no plugin to write: root runs or trusts what is in {place}"));
     }
-    let inside = |(_, program): &(&String, &Program)| {
-        program.program.as_literal().is_some_and(|path| Path::new(path).starts_with(directory))
-    };
-    let (label, _) = programs.iter().find(inside)?;
-    Some(format!("{shown} is not given to write: the program of [program.{label}] is in it"))
+    let (label, _) = programs.iter().find(|(_, program)| {
+        let first = program.interpreter.iter().map(Path::new).filter(|word| word.is_absolute());
+        program.program.paths().into_iter().chain(first).any(|path| given::meet(path, directory))
+    })?;
+    Some(format!(
+        "{shown} is not given to write: what [program.{label}] runs is there, or may be; keep programs and what is \
+         written in directories of their own"
+    ))
 }
 
 /// Reads one section. The programs of the file were read before.
@@ -143,13 +90,24 @@ mod tests {
 
     #[test]
     fn what_holds_secrets_or_is_trusted_is_given_to_nobody() {
-        for directory in
-            ["/", "/etc", "/proc/1", "/sys", "/dev/shm", "/root", "/var/lib", "/run", "/var/lib/ocf-wasm/x"]
-        {
+        for directory in [
+            "/",
+            "/etc",
+            "/proc/1",
+            "/sys",
+            "/dev/shm",
+            "/root",
+            "/var/lib",
+            "/run",
+            "/var/lib/ocf-wasm/x",
+            "/etc/booth",
+            "/var/lib/pcsd/x",
+            "/var/lib/pacemaker/cib",
+        ] {
             assert!(is_refused(directory, Access::Read), "{directory}");
             assert!(is_refused(directory, Access::Write), "{directory}");
         }
-        for directory in ["/usr/share/x", "/etc/cron.d", "/lib/x", "/var/spool", "/boot"] {
+        for directory in ["/usr/share/x", "/etc/cron.d", "/lib/x", "/var/spool", "/boot", "/libx32", "/root/x"] {
             assert!(is_refused(directory, Access::Write), "{directory}");
         }
         for directory in ["/usr/share/nginx", "/etc/nginx", "/var/log/nginx", "/var/lib/ocf-wasmx", "/devices"] {

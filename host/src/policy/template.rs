@@ -112,6 +112,16 @@ impl Template {
         }
     }
 
+    /// The paths that it can become, or below which all of these are, as far as the policy says them.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        match &self.source {
+            Source::Literal(text) => vec![Path::new(text)],
+            Source::Open(_, Kind::OneOf(words)) => words.iter().map(Path::new).collect(),
+            Source::Open(_, Kind::File(place) | Kind::Directory(place)) => vec![&place.under],
+            Source::Open(..) => Vec::new(),
+        }
+    }
+
     fn literal(text: &str) -> Self {
         Self { prefix: String::new(), source: Source::Literal(text.to_owned()) }
     }

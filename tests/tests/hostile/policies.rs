@@ -11,6 +11,10 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::table::{AGENT, Before, How, Left, Row, Stage, Who};
 
+/// A program that a parameter names.
+const ANY_PROGRAM: &str = "[program.any]\nprogram = { param = \"p\", file = { under = \"/srv/x\", owner = \"root\" } }\n\
+                           lifetime = \"action\"\nuser = \"root\"\n";
+
 type Damage = fn(&Path);
 type Text = fn() -> Vec<u8>;
 
@@ -64,6 +68,21 @@ const TEXTS: &[(&str, Text, &str)] = &[
     ("a policy that goes up", || good("/usr/bin/sleep", "/usr/bin/../bin/sleep"), "toml:"),
     ("a policy of a relative path", || good("/usr/bin/sleep", "usr/bin/sleep"), "toml:"),
     ("a policy that preloads", || good("DAEMON_OF", "LD_PRELOAD"), "toml:"),
+    (
+        "a policy that gives a directory to write in which a program may be",
+        || text(&format!("{HOSTILE_POLICY}{ANY_PROGRAM}[path.x]\ndirectory = \"/srv/x/data\"\naccess = \"write\"\n")),
+        "toml:",
+    ),
+    (
+        "a policy by which a program writes where a program may be",
+        || text(&format!("{HOSTILE_POLICY}{ANY_PROGRAM}view = {{ write = [\"/srv/x/data\"] }}\n")),
+        "toml:",
+    ),
+    (
+        "a policy by which a program writes who may log in",
+        || good("[program.stuck]", "view = { write = [\"/etc/pam.d\"] }\n[program.stuck]"),
+        "toml:",
+    ),
     (
         "a policy for another component",
         || text(&format!("{HOSTILE_POLICY}[plugin]\ndigest = [\"sha256:{}\"]\n", "0".repeat(64))),

@@ -12,6 +12,8 @@ use super::*;
 use crate::ocf::Parameters;
 use crate::seam::path::Entry;
 
+mod programs;
+
 /// A directory with `granted` and `outside` in it, which goes away.
 struct Place(PathBuf);
 

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::policy::template::{Template, Unfit, Values, fill_all};
-use crate::policy::{KeptBy, Lifetime, Program, refused_for_reading, refused_for_writing};
+use crate::policy::{KeptBy, Lifetime, Program};
 use crate::sandbox::confinement::{Confinement, Limits};
 use crate::sandbox::layers;
 use crate::seam::{Answer, Error, Slot};
@@ -143,13 +143,14 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
 /// What the program may reach, filled in.
 fn confinement(program: &Program, label: &str, values: Values<'_>) -> Answer<Confinement> {
     let refuse = |error: Unfit| super::unfit("program", label, error);
-    let places = |templates: &[Template], check: fn(&Path) -> Option<&'static str>| {
+    let view = &program.grant.view;
+    let places = |templates: &[Template], is_written| {
         let mut places = Vec::new();
         for template in templates {
             // A parameter that is not set names no place.
             let Some(place) = template.fill(&values).map_err(refuse)? else { continue };
             let place = PathBuf::from(place);
-            if let Some(why) = refused_for_reading(&place).or_else(|| check(&place)) {
+            if let Some(why) = view.refuses(template, &place, is_written) {
                 let told = format!("view: {} cannot be granted: {why}", place.display());
                 return Err(refuse(Unfit::Parameter(told)));
             }
@@ -157,9 +158,7 @@ fn confinement(program: &Program, label: &str, values: Values<'_>) -> Answer<Con
         }
         Ok(places)
     };
-    let view = &program.grant.view;
-    let read = places(&view.read, |_| None)?;
-    let write = places(&view.write, refused_for_writing)?;
+    let (read, write) = (places(&view.read, false)?, places(&view.write, true)?);
     let mut fixed = program.grant.fixed.clone();
     let ours = match program.lifetime {
         Lifetime::Action => OF_ACTIONS,
@@ -260,3 +259,6 @@ fn wait_until(deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
         pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
+
+#[cfg(test)]
+mod tests;

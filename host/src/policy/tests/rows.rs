@@ -184,7 +184,17 @@ pub(super) const ROWS: [Row; 102] = [
         "write",
         "[\"/srv\"]",
         "a",
-        &["[\"/dev/sda\"]", "[\"/var\"]", "[\"/usr/local/x\"]", "[\"/srv/../x\"]", "[7]"],
+        &[
+            "[\"/dev/sda\"]",
+            "[\"/var\"]",
+            "[\"/usr/local/x\"]",
+            "[\"/etc/pam.d\"]",
+            "[\"/etc/sudoers\"]",
+            "[\"/var/lib/pacemaker/cib\"]",
+            "[\"/root\"]",
+            "[\"/srv/../x\"]",
+            "[7]",
+        ],
     ),
     ("view", "cluster", "true", "b", &[]),
     ("limits", "memory", "\"64MiB\"", "s", &["\"64\"", "\"1KiB\"", "\"1025GiB\"", "\"-1MiB\""]),
@@ -258,7 +268,7 @@ pub(super) const ROWS: [Row; 102] = [
 ];
 
 /// Whole files with what no single key can have.
-pub(super) const FILES: [&str; 30] = [
+pub(super) const FILES: [&str; 40] = [
     "format = 1\n[endpoint.x]\nhttp = \"http://127.0.0.1/\"\nca = \"/etc/ca.pem\"\n",
     "format = 1\n[endpoint.x]\nhttp = { param = \"p\", url = { host = [\"::1\"], port = [443] } }\nca = \"/etc/ca.pem\"\n",
     "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 443 }\nca = \"/etc/ca.pem\"\n",
@@ -283,6 +293,16 @@ pub(super) const FILES: [&str; 30] = [
     "format = 1\n[path.x]\ndirectory = \"/srv\"\naccess = \"read\"\nowner = \"root\"\n",
     "format = 1\n[path.x]\ndirectory = \"/etc/cron.d\"\naccess = \"write\"\n",
     "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nprogram = \"/opt/x/bin/run\"\nlifetime = \"action\"\nuser = \"nobody\"\n",
+    "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = { param = \"p\", one-of = [\"/bin/true\", \"/opt/x/bin/run\"] }\n",
+    "format = 1\n[program.v]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/opt/x\"] }\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = { param = \"p\", one-of = [\"/bin/true\", \"/opt/x/bin/run\"] }\n",
+    "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = { slot = \"p\", file = { under = \"/opt/x/bin\" } }\n",
+    "format = 1\n[program.v]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/opt/x\"] }\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = { slot = \"p\", file = { under = \"/opt/x/bin\" } }\n",
+    "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = { param = \"p\", file = { under = \"/opt\" } }\n",
+    "format = 1\n[program.v]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/opt/x\"] }\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = { param = \"p\", file = { under = \"/opt\" } }\n",
+    "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = \"/srv/script\"\ninterpreter = [\"/opt/x/bin/sh\"]\n",
+    "format = 1\n[program.v]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/opt/x\"] }\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = \"/srv/script\"\ninterpreter = [\"/opt/x/bin/sh\"]\n",
+    "format = 1\n[path.x]\ndirectory = \"/opt/x\"\naccess = \"write\"\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = \"/srv/script\"\ninterpreter = [\"/bin/sh\", \"/opt/x/first\"]\n",
+    "format = 1\n[program.v]\nprogram = \"/a\"\nlifetime = \"action\"\nuser = \"b\"\nview = { write = [\"/opt/x\"] }\n[program.p]\nlifetime = \"action\"\nuser = \"nobody\"\nprogram = \"/srv/script\"\ninterpreter = [\"/bin/sh\", \"/opt/x/first\"]\n",
     "format = 1\n[endpoint.x]\ntimeout = \"1s\"\n",
     "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 1 }\nudp = { host = \"::1\", port = 1 }\n",
     "format = 1\n[endpoint.x]\ntcp = { host = \"::1\", port = 1 }\nnames = {}\n",

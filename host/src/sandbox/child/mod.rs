@@ -9,6 +9,8 @@ mod calls;
 mod init;
 mod view;
 
+pub(crate) use view::HIDDEN;
+
 use std::ffi::CString;
 use std::io::Error;
 use std::os::fd::OwnedFd;

@@ -41,7 +41,7 @@ const PROCESSES: u64 = attribute::READ_ONLY | attribute::NO_SETUID | attribute::
 const TEMPORARY_BYTES: u64 = 512 * 1024 * 1024;
 
 /// What is not shown although a directory above it is, unless it is granted by its own name.
-const HIDDEN: [(&str, &str); 34] = [
+pub(crate) const HIDDEN: [(&str, &str); 34] = [
     ("/etc/shadow", "hashes of passwords"),
     ("/etc/shadow-", "hashes of passwords"),
     ("/etc/gshadow", "hashes of passwords"),

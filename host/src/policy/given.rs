@@ -1,0 +1,120 @@
+//! Places that no policy gives away, whoever it is that would read or write there: a plugin or a program.
+//!
+//! What must never enter here: a place that is only dangerous, which the linter tells of.
+
+use std::path::Path;
+
+use crate::sandbox::child::HIDDEN;
+
+/// The kernel's own files, and what would tell the secrets of the node.
+const SECRET: [&str; 21] = [
+    "/dev",
+    "/etc/booth",
+    "/etc/corosync",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/krb5.keytab",
+    "/etc/ocf-wasm",
+    "/etc/pacemaker",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/ssh",
+    "/etc/ssl/private",
+    "/proc",
+    "/root/.ssh",
+    "/run/ocf-wasm",
+    "/sys",
+    "/var/cache/ocf-wasm",
+    "/var/lib/corosync",
+    "/var/lib/ocf-wasm",
+    "/var/lib/pacemaker",
+    "/var/lib/pcsd",
+];
+
+/// What root executes, loads or trusts: to write it is to be root.
+const TRUSTED: [&str; 64] = [
+    "/bin",
+    "/boot",
+    "/etc/NetworkManager",
+    "/etc/alternatives",
+    "/etc/anacrontab",
+    "/etc/apt",
+    "/etc/bash.bashrc",
+    "/etc/bash_completion.d",
+    "/etc/bashrc",
+    "/etc/cron.d",
+    "/etc/cron.daily",
+    "/etc/cron.hourly",
+    "/etc/cron.monthly",
+    "/etc/cron.weekly",
+    "/etc/crontab",
+    "/etc/dbus-1",
+    "/etc/default",
+    "/etc/environment",
+    "/etc/fstab",
+    "/etc/group",
+    "/etc/init.d",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/logrotate.d",
+    "/etc/modprobe.d",
+    "/etc/modules-load.d",
+    "/etc/network",
+    "/etc/nsswitch.conf",
+    "/etc/pam.conf",
+    "/etc/pam.d",
+    "/etc/passwd",
+    "/etc/pki",
+    "/etc/polkit-1",
+    "/etc/profile",
+    "/etc/profile.d",
+    "/etc/rc.d",
+    "/etc/rc.local",
+    "/etc/security",
+    "/etc/ssl",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/sysconfig",
+    "/etc/sysctl.conf",
+    "/etc/sysctl.d",
+    "/etc/systemd",
+    "/etc/tmpfiles.d",
+    "/etc/udev",
+    "/etc/update-motd.d",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/root",
+    "/run/systemd",
+    "/run/udev",
+    "/sbin",
+    "/usr",
+    "/var/lib/dpkg",
+    "/var/lib/rpm",
+    "/var/lib/systemd",
+    "/var/spool/anacron",
+    "/var/spool/at",
+    "/var/spool/cron",
+];
+
+/// Whether one of two paths is the other, or below it.
+pub(super) fn meet(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// The secret that a path is, is below, or has below it.
+pub(super) fn secret(path: &Path) -> Option<&'static str> {
+    SECRET.into_iter().find(|place| meet(Path::new(place), path))
+}
+
+/// The same of what root trusts.
+pub(super) fn trusted(path: &Path) -> Option<&'static str> {
+    TRUSTED.into_iter().find(|place| meet(Path::new(place), path))
+}
+
+/// What a path is or is below that no program sees, unless the policy names it in its own words.
+pub(super) fn hidden(path: &Path) -> Option<&'static str> {
+    HIDDEN.iter().find(|(place, _)| path.starts_with(place)).map(|(_, what)| *what)
+}
