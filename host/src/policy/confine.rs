@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::de::DeValue;
+
 use super::given;
 use super::key;
 use super::mistake::Mistake;

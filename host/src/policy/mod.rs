@@ -35,7 +35,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
-use toml::de::DeValue;
 
 use mistake::Mistake;
 use reader::{Read, Reader, Value};

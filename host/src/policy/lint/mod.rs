@@ -6,9 +6,11 @@
 use std::path::{Component, Path};
 
 mod grants;
+mod names;
 mod risks;
 mod units;
 mod values;
+mod views;
 
 pub(super) use risks::RISKS;
 use risks::{Pattern, Risk};
@@ -298,6 +300,7 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             }
             // Those of `grants`, and what is found on the node.
             Pattern::WideGrant
+            | Pattern::WideView
             | Pattern::Secrets(_)
             | Pattern::WritesSettings(_)
             | Pattern::WritesArgument
@@ -313,5 +316,6 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
         }
     }
     all.extend(units::find(risk, policy));
+    all.extend(views::find(risk, policy));
     all
 }

@@ -19,7 +19,7 @@ fn of(lines: &str) -> String {
 const P: &str = "whoever may set the parameter p";
 
 /// The danger, a policy that has it and no other, what is said, and the same policy without it.
-const CASES: [(&str, &str, &str, &str); 35] = [
+const CASES: [(&str, &str, &str, &str); 44] = [
     (
         "interpreter",
         "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
@@ -127,6 +127,60 @@ const CASES: [(&str, &str, &str, &str); 35] = [
         "program = \"/usr/sbin/crm_attribute\"\nuser = \"root\"\nnetwork = \"host\"\nview = { cluster = true }",
         "7:20 crm_attribute can change the cluster's configuration, and so have any node run any agent as root",
         "program = \"/usr/sbin/crm_attribute\"\nuser = \"web\"\nnetwork = \"host\"\nview = { cluster = true }",
+    ),
+    (
+        "loads any file",
+        "program = \"/lib64/ld-linux-x86-64.so.2\"\nargv = [{ param = \"p\", file = { under = \"/srv/web\" } }]",
+        "6:9 ld-linux-x86-64.so.2 is the loader of all programs: whoever may set the parameter p can make it run any file as nobody, one that may not be executed too",
+        "program = \"/lib64/ld-linux-x86-64.so.2\"\nargv = [\"/usr/bin/true\", { param = \"p\", port = {} }]",
+    ),
+    (
+        "asks on the bus",
+        "program = \"/usr/bin/busctl\"\nargv = [\"call\", { slot = \"s\", name = {} }]",
+        "6:17 busctl asks who listens on D-Bus, systemd among them: the plugin can have done what nobody may ask for there",
+        "program = \"/usr/bin/busctl\"\nargv = [\"call\", { slot = \"s\", one-of = [\"a\"] }]",
+    ),
+    (
+        "installs packages",
+        "program = \"/usr/bin/dpkg\"\nargv = [\"-i\", { param = \"p\", file = { under = \"/srv/web\" } }]",
+        "6:15 dpkg runs what the packages bring that it is given: whoever may set the parameter p can make it run any program as nobody",
+        "program = \"/usr/bin/dpkg\"\nargv = [\"--audit\"]",
+    ),
+    (
+        "wide view",
+        "program = \"/usr/sbin/nginx\"\nview = { write = [\"/srv/web\", \"/home\"] }",
+        "6:31 the program changes as nobody what it likes below /home, which is of more than one service",
+        "program = \"/usr/sbin/nginx\"\nview = { write = [\"/srv/web\", \"/srv\"] }",
+    ),
+    (
+        "wide directory",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [{ param = \"p\", directory = { under = \"/var\" } }] }",
+        "6:18 whoever may set the parameter p can name anything below /var, secrets and devices among it, and nobody opens it",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [{ param = \"p\", directory = { under = \"/var/www\" } }] }",
+    ),
+    (
+        "directory of everybody",
+        "program = \"/usr/sbin/nginx\"\nview = { write = [{ param = \"p\", directory = { under = \"/dev/shm/web\" } }] }",
+        "6:19 everybody on this node can make files below /dev/shm/web, which nobody then opens as if they were yours",
+        "program = \"/usr/sbin/nginx\"\nview = { write = [{ param = \"p\", directory = { under = \"/dev/shm/web\", owner = \"web\" } }] }",
+    ),
+    (
+        "directory of secrets",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [\"/var/lib/docker/volumes\"] }",
+        "6:18 below /var/lib/docker/volumes are keys, passwords or what people wrote: the program can read all of it, and tell it in its log",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [\"/var/lib/dockers\"] }",
+    ),
+    (
+        "directory of secrets",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [\"/srv/web\", \"/etc/ssl/private\"] }",
+        "6:30 below /etc/ssl/private are keys, passwords or what people wrote: the program can read all of it, and tell it in its log",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [\"/srv/web\", \"/etc/ssl/certs\"] }",
+    ),
+    (
+        "writes settings",
+        "program = \"/usr/sbin/nginx\"\nview = { write = [\"/etc/nginx\"] }",
+        "6:19 what programs read below /etc/nginx, and what of it they run, is then the program's word: most of them read it as root",
+        "program = \"/usr/sbin/nginx\"\nview = { read = [\"/etc/nginx\"] }",
     ),
     (
         "path that is not seen",
@@ -245,6 +299,53 @@ fn each_danger_is_told_where_it_is_and_not_beside_it() {
     assert_eq!(names.len(), RISKS.len());
     assert_eq!(tried, names);
     assert!(CASES.iter().any(|case| case.2.contains(P)));
+}
+
+/// Each name of a list, where what is passed to it comes from outside.
+#[test]
+fn what_runs_other_programs_is_known_by_its_names() {
+    for (risk, names) in [
+        ("interpreter", "sh python3.11 java jshell dotnet Rscript"),
+        (
+            "runs other programs",
+            "env stdbuf taskset chrt prlimit numactl screen tmux script run-parts start-stop-daemon setarch bwrap",
+        ),
+        ("loads any file", "ld.so ld-linux.so.2 ld-linux-aarch64.so.1 ld-musl-x86_64.so.1"),
+        ("asks on the bus", "busctl dbus-send gdbus"),
+        ("installs packages", "dpkg rpm apt apt-get dnf pip3"),
+    ] {
+        for name in names.split(' ') {
+            let told = found(&of(&format!("program = \"/usr/bin/{name}\"\nargv = [{{ param = \"p\", name = {{}} }}]")));
+            assert_eq!(told.iter().map(|(risk, _)| *risk).collect::<Vec<_>>(), [risk], "{name}");
+        }
+    }
+}
+
+#[test]
+fn variables_that_load_code_are_known_by_their_names() {
+    let of = |name: &str| {
+        let environment = format!("environment = {{ {name} = {{ param = \"p\", name = {{}} }} }}");
+        found(&of(&format!("program = \"/usr/bin/x\"\n{environment}"))).len()
+    };
+    for name in
+        "LESSOPEN LESSCLOSE LUA_INIT LUA_INIT_5_4 OPENSSL_CONF OPENSSL_ENGINES ZDOTDIR PERL5DB GIT_SSH".split(' ')
+    {
+        assert_eq!(of(name), 1, "{name}");
+    }
+    assert_eq!(of("MODE") + of("LUA_INITIAL") + of("LESS"), 0);
+}
+
+/// Below these are the files of many, programs among them; what is one vendor's is not.
+#[test]
+fn a_program_from_anywhere_is_told() {
+    let of = |under: &str| {
+        let file = format!("file = {{ under = \"{under}\", owner = \"root\" }}");
+        found(&of(&format!("program = {{ param = \"p\", {file} }}"))).len()
+    };
+    for under in ["/", "/usr/bin", "/srv", "/home", "/var", "/var/lib", "/mnt", "/run", "/media", "/root"] {
+        assert_eq!(of(under), 1, "{under}");
+    }
+    assert_eq!(of("/srv/vendor/bin") + of("/var/lib/vendor") + of("/etc/init.d"), 0);
 }
 
 #[test]

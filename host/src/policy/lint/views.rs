@@ -1,0 +1,62 @@
+//! Dangers of what a program sees, beyond what each sees: the same directories that are dangerous for a plugin.
+
+use std::path::Path;
+
+use super::risks::{Pattern, Risk};
+use super::{Found, Open, is_wide, named, open, place_of};
+use crate::policy::Policy;
+use crate::policy::template::Template;
+
+/// Who acts where nothing comes from outside.
+const PROGRAM: &str = "the program";
+
+/// Finds one danger in the views of all programs.
+pub(super) fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
+    let mut all = Vec::new();
+    for (label, program) in &policy.programs {
+        let view = &program.grant.view;
+        for (key, templates) in [("read", &view.read), ("write", &view.write)] {
+            for (number, template) in templates.iter().enumerate() {
+                let number = number.to_string();
+                let steps = ["program", label, "view", key, &number];
+                let who = match open(template, &steps) {
+                    Some(value) => of_value(risk, &value).then(|| value.who()),
+                    None => of_path(risk, template, key == "write").then(|| PROGRAM.to_owned()),
+                };
+                let Some((who, path)) = who.zip(template.paths().first().map(|path| path.display().to_string())) else {
+                    continue;
+                };
+                let user = match &risk.pattern {
+                    // Others of root's read there what it wrote.
+                    Pattern::WritesSettings(_) => "root".to_owned(),
+                    _ => named(&program.user),
+                };
+                all.push(Found { risk, steps: steps.map(str::to_owned).to_vec(), who, what: path, user });
+            }
+        }
+    }
+    all
+}
+
+/// What somebody else chooses.
+fn of_value(risk: &Risk, value: &Open<'_>) -> bool {
+    let Some(place) = place_of(value.kind) else { return false };
+    match &risk.pattern {
+        Pattern::Wide => is_wide(&place.under),
+        Pattern::Shared(shared) => place.owner.is_none() && shared.iter().any(|shared| place.under.starts_with(shared)),
+        _ => false,
+    }
+}
+
+/// What the policy itself says.
+fn of_path(risk: &Risk, template: &Template, is_written: bool) -> bool {
+    let Some(path) = template.as_literal().map(Path::new) else { return false };
+    let is_below = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
+    match &risk.pattern {
+        Pattern::WideView => is_written && is_wide(path),
+        // What a program can write in a home of its own is its own; to see all of them is something else.
+        Pattern::Secrets(places) => !is_written && is_below(places),
+        Pattern::WritesSettings(places) => is_written && is_below(places),
+        _ => false,
+    }
+}
