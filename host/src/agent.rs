@@ -332,7 +332,7 @@ impl Invocation<'_> {
             deadline: self.deadline.plugin,
             memory_bytes: plan.policy.memory_bytes.unwrap_or(MEMORY_BYTES),
         };
-        let trace = Trace::open(request.trace.as_deref(), self.start);
+        let trace = Trace::open(request, self.action, self.start, self.log);
         let (policy, node) = (plan.policy.clone(), request.node.clone());
         let mut broker = Broker::new(self.directory.clone(), record, policy, node, self.deadline, self.log);
         broker.guest = request.guest.clone();

@@ -119,7 +119,7 @@ impl Log {
             self.to_system(facility_number(facility) * 8 + severity, word, &text, None);
         }
         self.to_file(word, &text);
-        if self.to_stderr && (level != Level::Info || std::io::stderr().is_terminal()) {
+        if self.to_stderr && (level != Level::Info || is_seen()) {
             let _ = writeln!(std::io::stderr(), "{}: {word}: {text}", self.tag);
         }
     }
@@ -143,6 +143,11 @@ impl Log {
             append(file, &format!("{} {}: {word}: {text}\n", crate::sys::clock::local_stamp(), self.tag));
         }
     }
+}
+
+/// Whether somebody sits before what standard error is.
+pub fn is_seen() -> bool {
+    std::io::stderr().is_terminal()
 }
 
 /// Adds a line to a file of the caller's, whoever may write in its directory.

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ocf_wasm_tests::host::{Ran, TestHost, hostile};
+use ocf_wasm_tests::host::{Ran, TestHost, hostile, is_root};
 
 /// It has every export, and behaves unless it is told not to.
 const AGENT: &str = "test/hostile";
@@ -118,4 +119,37 @@ fn a_monitor_is_as_deep_as_what_is_declared_and_asked_for() {
         assert_eq!(ran.code, code, "level {level}: {ran:#?}");
     }
     let _ = trap("stop").is(0);
+}
+
+/// As `crm resource trace` asks for it: by a parameter, which says that and not where.
+#[test]
+fn a_trace_that_a_parameter_asks_for_is_kept_by_the_host() {
+    if !is_root() {
+        return;
+    }
+    let host = TestHost::with(&["dummy"]);
+    let log = host.path().join("log");
+    let call = |action: &str| host.call("ocf-wasm/dummy").argument(action).instance("d").variable("HA_LOGFILE", &log);
+    let traced = |action: &str| call(action).variable("OCF_RESKEY_trace_ra", "1");
+    let _ = traced("start").is(0);
+    let _ = traced("monitor").variable("OCF_RESKEY_CRM_meta_interval", "10000").is(0);
+    let _ = call("stop").is(0);
+    let directory = host.path().join("lib/trace_ra/dummy");
+    let mut names: Vec<String> =
+        fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    // The stop was not to be traced.
+    assert_eq!(names.len(), 2, "{names:?}");
+    for (name, begins, says) in [(&names[0], "d.monitor.20", "state.get"), (&names[1], "d.start.20", "state.set")] {
+        assert!(name.starts_with(begins), "{names:?}");
+        let text = fs::read_to_string(directory.join(name)).unwrap();
+        assert!(text.contains(says) && text.contains(" ms  "), "{text}");
+        let facts = fs::metadata(directory.join(name)).unwrap();
+        assert_eq!((facts.uid(), facts.mode() & 0o7777), (0, 0o600), "{name}");
+        let told = fs::read_to_string(&log).unwrap();
+        assert!(told.contains(&format!("traced to /var/lib/ocf-wasm/trace_ra/dummy/{name}")), "{told}");
+    }
+    for above in [&directory, directory.parent().unwrap()] {
+        assert_eq!(fs::metadata(above).unwrap().mode() & 0o077, 0, "{above:?}");
+    }
 }

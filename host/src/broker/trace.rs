@@ -7,9 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::ocf::outcome::one_line;
-use crate::report::Log;
-use crate::sys::trusted;
+use crate::ocf::request::TraceTarget;
+use crate::ocf::{Action, Request};
+use crate::report::{self, Log};
+use crate::sys::{clock, trusted};
 
+/// Where traces are kept that nobody named a file for: TYPE/INSTANCE.ACTION.TIME, as the shell library calls them.
+const KEPT: &str = "/var/lib/ocf-wasm/trace_ra";
 /// Bytes of one line.
 const LINE_BYTES: usize = 4096;
 
@@ -21,9 +25,20 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Opens the file that the caller named. One that cannot be opened is no reason to fail.
-    pub fn open(path: Option<&Path>, start: Instant) -> Self {
-        Self { file: path.and_then(open), start }
+    /// Nobody wants to see anything.
+    pub fn off(start: Instant) -> Self {
+        Self { file: None, start }
+    }
+
+    /// Opens what the caller wants. What cannot be opened is told and is no reason to fail.
+    pub fn open(request: &Request, action: Action, start: Instant, log: &Log) -> Self {
+        let file = request.trace.as_ref().and_then(|target| match target {
+            TraceTarget::File(path) => open(path),
+            // As the shell library does it: who sits there, sees it.
+            TraceTarget::Kept if report::is_seen() => open(Path::new("/dev/stderr")),
+            TraceTarget::Kept => kept(request, action, log),
+        });
+        Self { file, start }
     }
 
     /// Whether anybody wants to see it.
@@ -37,6 +52,26 @@ impl Trace {
         let at = self.start.elapsed().as_secs_f64() * 1000.0;
         let took = took.map(|t| format!("  ({:.2} ms)", t.as_secs_f64() * 1000.0)).unwrap_or_default();
         let _ = writeln!(file, "{at:9.2} ms  {}{took}", one_line(&log.masked(&readable(text)), LINE_BYTES));
+    }
+}
+
+/// Opens a file in the host's own directory, by a name that nobody chooses. It is told where it is.
+#[cold]
+#[inline(never)]
+fn kept(request: &Request, action: Action, log: &Log) -> Option<File> {
+    let directory = Path::new(KEPT).join(&request.agent.kind);
+    let instance = request.instance_name().ok()?;
+    let path = directory.join(format!("{instance}.{}.{}", action.word(), clock::local_name()));
+    let made = std::fs::create_dir_all(&directory).and_then(|()| trusted::open_for_appending(&path, 0o600));
+    match made {
+        Ok(file) => {
+            log.info(&format!("traced to {}", path.display()));
+            Some(file)
+        }
+        Err(error) => {
+            log.warning(&format!("no trace: {}: {error}", path.display()));
+            None
+        }
     }
 }
 

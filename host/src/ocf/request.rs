@@ -48,8 +48,8 @@ pub struct Request {
     pub migration: Option<(String, String)>,
     /// Where log lines go.
     pub log: LogTarget,
-    /// Where each call of the plugin is written, if the caller wants to see them.
-    pub trace: Option<PathBuf>,
+    /// Where each call of the plugin is written, if somebody wants to see them.
+    pub trace: Option<TraceTarget>,
     /// Where all that the plugin asks and is answered is recorded, if the caller wants to replay it.
     pub record: Option<PathBuf>,
     /// What Pacemaker looks for at the start of a reason.
@@ -116,6 +116,16 @@ pub struct LogTarget {
     pub debug: bool,
 }
 
+/// Where a trace goes, by the rules of the shell library: `OCF_TRACE_RA`, or the parameter `trace_ra` that crmsh and pcs
+/// set, switches it on. Whoever may configure the resource sets parameters, so none names a file: `trace_dir` is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceTarget {
+    /// The file that who calls the agent names by `OCF_TRACE_FILE`.
+    File(PathBuf),
+    /// A file of its own, in a directory of the host's.
+    Kept,
+}
+
 /// Why an invocation cannot be understood at all.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreadable(pub String);
@@ -141,8 +151,8 @@ impl Request {
         let number = |name: &str| meta(name).and_then(|text| text.trim().parse::<u64>().ok());
         let trace_wanted = environment.is_true("OCF_TRACE_RA")
             || environment.given.get("trace_ra").is_some_and(|v| boolean(v) == Some(true));
-        let trace_file = environment.given.get("trace_file").cloned().or_else(|| environment.get("OCF_TRACE_FILE"));
-        let trace = (trace_wanted).then(|| PathBuf::from(trace_file.unwrap_or_else(|| "/dev/stderr".to_owned())));
+        let trace_file = environment.get("OCF_TRACE_FILE").map(PathBuf::from).filter(|file| file.is_absolute());
+        let trace = trace_wanted.then(|| trace_file.map_or(TraceTarget::Kept, TraceTarget::File));
         let level = environment.get("OCF_CHECK_LEVEL").or_else(|| environment.given.get("OCF_CHECK_LEVEL").cloned());
         Ok(Self {
             agent,
@@ -378,6 +388,22 @@ mod tests {
         assert_eq!(of("why:"), "why:");
         for other in ["", ":", "why", "::", "why: ", "a:b:", "a\n:", &format!("{}:", "x".repeat(63))] {
             assert_eq!(of(other), "ocf-exit-reason:", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn who_calls_names_the_file_of_a_trace_and_no_parameter_does() {
+        let of = |variables: &[(&str, &str)]| read("/x/p/t", "start", variables).trace;
+        assert_eq!(of(&[("OCF_TRACE_FILE", "/a/b")]), None);
+        assert_eq!(of(&[("OCF_RESKEY_trace_ra", "0"), ("OCF_RESKEY_trace_file", "/a/b")]), None);
+        let wanted = [("OCF_TRACE_RA", "1"), ("OCF_RESKEY_trace_ra", "true")];
+        for switch in wanted {
+            assert_eq!(of(&[switch]), Some(TraceTarget::Kept));
+            assert_eq!(of(&[switch, ("OCF_TRACE_FILE", "/a/b")]), Some(TraceTarget::File("/a/b".into())));
+            assert_eq!(of(&[switch, ("OCF_TRACE_FILE", "9")]), Some(TraceTarget::Kept));
+            for parameter in ["OCF_RESKEY_trace_file", "OCF_RESKEY_trace_dir", "OCF_RESKEY_OCF_TRACE_FILE"] {
+                assert_eq!(of(&[switch, (parameter, "/a/b")]), Some(TraceTarget::Kept), "{parameter}");
+            }
         }
     }
 

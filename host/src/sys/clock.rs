@@ -19,15 +19,26 @@ fn read(clock: libc::clockid_t) -> u64 {
 
 /// Returns the local time as `Mon DD HH:MM:SS`, the form of the cluster's logs.
 pub fn local_stamp() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let seconds = now.as_secs().cast_signed();
-    // SAFETY: tm is plain data, for which all zeroes is a value; both pointers are valid for the call.
-    let parts = unsafe {
-        let mut parts: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&raw const seconds, &raw mut parts);
-        parts
-    };
+    let parts = local();
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = usize::try_from(parts.tm_mon).ok().and_then(|m| MONTHS.get(m)).unwrap_or(&"???");
     format!("{month} {:02} {:02}:{:02}:{:02}", parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec)
+}
+
+/// Returns the local time as `YYYY-MM-DD.HH:MM:SS`, the end of the names of traces.
+pub fn local_name() -> String {
+    let parts = local();
+    let (year, month, day) = (parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
+    format!("{year:04}-{month:02}-{day:02}.{:02}:{:02}:{:02}", parts.tm_hour, parts.tm_min, parts.tm_sec)
+}
+
+fn local() -> libc::tm {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let seconds = now.as_secs().cast_signed();
+    // SAFETY: tm is plain data, for which all zeroes is a value; both pointers are valid for the call.
+    unsafe {
+        let mut parts: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const seconds, &raw mut parts);
+        parts
+    }
 }

@@ -137,7 +137,7 @@ pub(crate) fn run(data: &[u8]) {
     );
     broker.is_recorded = is_recorded;
     broker.save().expect("a file");
-    let session = Session::new(broker, &[], facts(deadline), None, Trace::open(None, Instant::now()));
+    let session = Session::new(broker, &[], facts(deadline), None, Trace::off(Instant::now()));
 
     let (peer, channel) = Peer::start(&wire, behaviour);
     let mut runner = Runner { session, channel: Some(channel), paused: Duration::ZERO, events: Vec::new() };

@@ -88,6 +88,8 @@ const ROWS: &[(&str, Called, &str, i32, &str, Left)] = &[
     ("a log that is a directory", |s, c| c.variable("HA_LOGFILE", s.outside()), "start", 0, "", Left::Started),
     ("a trace that is a link", |s, c| trace(s, c, "link"), "start", 0, "", Left::Started),
     ("a trace that is a pipe", |s, c| trace(s, c, "fifo"), "start", 0, "", Left::Started),
+    ("a trace into a file that a parameter names", traced, "start", 0, "", Left::Started),
+    ("a trace into a file that a parameter names, of a monitor", traced, "monitor 10s", 0, "", Left::Running),
     (
         "a recording that is a link",
         |s, c| c.variable("OCF_WASM_RECORD_FILE", s.outside().join("link")),
@@ -233,7 +235,12 @@ fn timeout<'a>(call: Call<'a>, milliseconds: &str) -> Call<'a> {
 }
 
 fn trace<'a>(stage: &Stage<'a>, call: Call<'a>, file: &str) -> Call<'a> {
-    call.variable("OCF_TRACE_RA", "1").variable("OCF_RESKEY_trace_file", stage.outside().join(file))
+    call.variable("OCF_TRACE_RA", "1").variable("OCF_TRACE_FILE", stage.outside().join(file))
+}
+
+/// What whoever may configure the resource can say.
+fn traced<'a>(stage: &Stage<'a>, call: Call<'a>) -> Call<'a> {
+    call.variable("OCF_RESKEY_trace_ra", "1").variable("OCF_RESKEY_trace_file", stage.outside().join("secret"))
 }
 
 fn zeroth<'a>(call: Call<'a>, name: &str) -> Call<'a> {

@@ -271,7 +271,8 @@ impl Row {
         }
         let is_ours = |path: &&PathBuf| {
             let path = path.strip_prefix(stage.host.path()).unwrap();
-            path == Path::new("lib/boot") || path.starts_with("lib/blobs/sha256")
+            path == Path::new("lib/boot")
+                || ["lib/blobs/sha256", "lib/trace_ra"].iter().any(|own| path.starts_with(own))
         };
         let new: Vec<_> = after.keys().filter(|path| !files.contains_key(*path) && !is_ours(path)).collect();
         assert!(new.is_empty(), "{new:?} were made: {}", said(ran));
