@@ -209,8 +209,8 @@ pub fn stop(resource: &mut impl Resource) -> Outcome {
     let held = resource.tracked().held;
     let (failed, is_contradicted) = match resource.call(Export::Stop) {
         Verdict::Done(Ok(_)) => match wait_for_end(resource, held) {
-            // What is gone leaves a control group and a report. What turns out not to be gone was not stopped.
-            Ok(()) => match resource.tear_down() {
+            // Nothing that is held is seen to live. What of it the plugin did not end, the host ends, and looks once more.
+            Ok(left) => match if left > 0 { resource.tear_down() } else { Ok(()) } {
                 Ok(()) => return stopped(resource),
                 Err(text) => return Outcome::because(Exit::Generic, &text),
             },
@@ -231,15 +231,21 @@ pub fn stop(resource: &mut impl Resource) -> Outcome {
         return stopped(resource);
     }
     match (resource.last_resort(), torn_down) {
-        (Some(Ok(())), _) if resource.tracked().alive == 0 => stopped(resource),
+        (Some(Ok(())), before) if resource.tracked().alive == 0 => {
+            // What the operator goes by says that it is gone: now it can be forgotten.
+            if let Err(text) = before.or_else(|_| resource.tear_down()) {
+                resource.error(&text);
+            }
+            stopped(resource)
+        }
         (Some(Err(text)), _) | (_, Err(text)) => Outcome::because(Exit::Generic, &text),
         (_, Ok(())) => Outcome::because(Exit::Generic, &failed.reason),
     }
 }
 
-/// Waits until nothing is left. `held` is how many effects the record held before. On failure also whether the plugin's
-/// own monitor speaks against it.
-fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), (Failed, bool)> {
+/// Waits until nothing is left. `held` is how many effects the record held before; returned is how many it still does. On
+/// failure also whether the plugin's own monitor speaks against it.
+fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<usize, (Failed, bool)> {
     let of_host = |reason: String| Failed { kind: FailureKind::Generic, reason, is_of_host: true };
     let mut pause = FIRST_PAUSE;
     loop {
@@ -248,9 +254,9 @@ fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<(), (Failed
             (still_runs(tracked.alive, ""), false)
         } else {
             match crate::guard!("I6", look(resource), Seen::NotRunning) {
-                Seen::NotRunning => return Ok(()),
+                Seen::NotRunning => return Ok(tracked.held),
                 // All that was ever started is verified gone: what still fails is not ours.
-                Seen::Failing(_) if held > 0 && !tracked.untracked => return Ok(()),
+                Seen::Failing(_) if held > 0 && !tracked.untracked => return Ok(tracked.held),
                 Seen::Failing(failed) => (failed.reason, true),
                 Seen::Running | Seen::Promoted => ("monitor still says that it runs".to_owned(), true),
                 Seen::Spoiled(outcome) => return Err((of_host(outcome.reason), false)),

@@ -49,15 +49,17 @@ fn is_earned(action: &str, fake: &Fake) -> bool {
         "stop" => {
             let was_held = fake.looked.first().is_some_and(|first| first.held > 0);
             let all_known = fake.looked.last().is_some_and(|last| !last.untracked);
-            let is_gone = fake.looked.last().is_some_and(|last| last.alive == 0);
             let is_torn_down = fake.has_logged("the host ends what it started") && fake.tear_down.is_ok();
+            // What is held although nothing of it lives is ended by the host.
+            let is_ended = fake.called("tear-down") == 1 && fake.tear_down.is_ok();
+            let is_cleared = is_ended || fake.looked.last().is_some_and(|last| last.held == 0);
             let is_forced = fake.called("last-resort") == 1 && fake.last_resort == Some(Ok(()));
             let is_unfit = fake.errors.iter().any(|line| line.starts_with("nothing of this instance was started here"));
             is_forced
                 || is_unfit && !fake.is_recorded && fake.last_monitor.is_none()
                 || is_torn_down && fake.is_recorded && all_known
-                || is_gone && health == Some(Health::NotRunning)
-                || is_gone && was_held && has_failed && all_known
+                || is_cleared && health == Some(Health::NotRunning)
+                || is_cleared && was_held && has_failed && all_known
         }
         _ => true,
     }
