@@ -17,6 +17,19 @@ pub fn dist() -> PathBuf {
     dist.canonicalize().unwrap()
 }
 
+/// The program that says what it can reach.
+pub fn reach() -> PathBuf {
+    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/{triple}/release/reach"));
+    let file = std::env::var_os("OCF_WASM_REACH").map_or(built, PathBuf::from);
+    assert!(
+        file.exists(),
+        "{} is missing: run `cargo build --release --target {triple} --package reach`, or name it in OCF_WASM_REACH",
+        file.display()
+    );
+    file.canonicalize().unwrap()
+}
+
 /// A component of the tree, by the name of its plugin.
 pub fn plugin(name: &str) -> PathBuf {
     dist().join(format!("usr/share/ocf-wasm/plugins/{name}/{name}.wasm"))

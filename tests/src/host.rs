@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-pub use crate::built::{HOSTILE_POLICY, broken, dist, hostile, plugin, plugins, policy_of, variant_of};
+pub use crate::built::{HOSTILE_POLICY, broken, dist, hostile, plugin, plugins, policy_of, reach, variant_of};
 pub use crate::command::{REASON, REASON_BYTES, Ran, finish, until};
 pub use crate::processes::{command_line, is_alive, kill};
 

@@ -23,10 +23,10 @@ pub fn command_line(pid: i32) -> String {
     String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
 }
 
-/// Whether a process lives; a zombie does not.
+/// Whether a process lives. A zombie does not, but for one that has threads left besides its first.
 pub fn is_alive(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    let is_dead = |rest: &str| rest.trim_start().starts_with(['Z', 'X']);
+    stat(pid).is_some_and(|rest| !is_dead(&rest) || field(pid, 20).is_some_and(|threads| threads > 1))
 }
 
 /// Sends a signal, such as `-KILL`, and waits until a killed process is gone.
@@ -84,15 +84,21 @@ pub fn ticks(pid: i32) -> Option<i32> {
 
 /// A number of `stat`, by its place in `proc(5)`.
 fn field(pid: i32, place: usize) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(place - 3)?.parse().ok()
+    stat(pid)?.split_whitespace().nth(place - 3)?.parse().ok()
+}
+
+/// What stands in `stat` behind the name, which need not be text.
+fn stat(pid: i32) -> Option<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    String::from_utf8_lossy(&stat).rsplit_once(')').map(|(_, rest)| rest.to_owned())
 }
 
 /// The first argument of a process that looks after a daemon and has no environment, whoever asks.
 const KEEPER: &[u8] = b"ocf-wasm-keeper\0";
 
 fn has(pid: i32, file: &str, word: &str) -> bool {
-    let read = |file: &str| at_once(&format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let thread = thread(pid);
+    let read = |file: &str| at_once(&format!("/proc/{pid}/task/{thread}/{file}")).unwrap_or_default();
     // While a process becomes another program, it has neither arguments nor an environment: that is no answer.
     let began = Instant::now();
     let limit = began + BETWEEN_PROGRAMS;
@@ -108,6 +114,13 @@ fn has(pid: i32, file: &str, word: &str) -> bool {
         found = read(file);
     }
     found.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+}
+
+/// A thread of a process that has its memory: its first, or another where that has ended.
+fn thread(pid: i32) -> i32 {
+    let has_ended = stat(pid).is_some_and(|rest| rest.trim_start().starts_with('Z'));
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten().filter(|_| has_ended);
+    threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|tid| *tid != pid).unwrap_or(pid)
 }
 
 /// Reads a file of a process with one call: while it becomes another program, a second one finds nothing any more.

@@ -251,8 +251,7 @@ impl<'a> Broker<'a> {
 
     /// Daemons and units that the record holds, and those of which something is alive.
     pub fn held_and_alive(&self) -> (usize, usize) {
-        let alive =
-            self.record.daemons.keys().filter(|label| self.condition(label).is_some_and(|c| !c.members.is_empty()));
+        let alive = self.record.daemons.keys().filter(|label| self.condition(label).is_some_and(|c| c.may_live()));
         let (held_units, alive_units) = self.units_held_and_alive();
         (self.record.daemons.len() + held_units, alive.count() + alive_units)
     }
@@ -347,6 +346,9 @@ impl program::Host for Broker<'_> {
         let Some(found) = self.condition(&label) else {
             return Ok(program::Condition { phase: program::Phase::Stopped, processes: 0, age_ms: None, ended: None });
         };
+        if !found.told.is_empty() {
+            return Err(Error::Other(format!("program {label}: {}", found.told)));
+        }
         let age = crate::sys::clock::since_boot_ns().saturating_sub(found.since_boot_ns) / 1_000_000;
         Ok(program::Condition {
             phase: found.phase,

@@ -75,28 +75,29 @@ impl Directory {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-        if is_begun_and_gone() {
-            std::fs::write(LOST, boot::identity())?;
+        if is_begun_and_gone()? {
+            std::fs::write(LOST, boot::identity()?)?;
         }
         // In this order: who finds the second and then not the first knows that the first was lost.
         if !Path::new(BEGUN).exists() {
             std::fs::write(BEGUN, "")?;
         }
-        if !is_of_this_boot() {
+        if !is_of_this_boot()? {
             // If it cannot be written, a loss would go unnoticed; that is no reason not to start.
-            let _ = std::fs::write(MARKER, boot::identity());
+            let _ = std::fs::write(MARKER, boot::identity()?);
         }
         Ok(())
     }
 
-    /// Whether records of this boot may have been lost, so that "no record" proves nothing.
+    /// Whether records of this boot may have been lost, so that "no record" proves nothing. True as well where that cannot
+    /// be known.
     pub fn evidence_was_lost() -> bool {
         // Where /run outlasts a boot, so does this, and what was lost is gone with the boot.
         let was_lost = match std::fs::read_to_string(LOST) {
-            Ok(then) => then.is_empty() || then == boot::identity(),
+            Ok(then) => then.is_empty() || boot::identity().is_ok_and(|now| then == now),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         };
-        was_lost || is_begun_and_gone()
+        was_lost || is_begun_and_gone().unwrap_or(true)
     }
 
     /// Reads the record.
@@ -120,22 +121,28 @@ impl Directory {
     /// Whether a daemon's report or a unit's environment is there, which a verified stop removes: without a record, that
     /// was lost.
     fn has_a_report(&self) -> bool {
-        !self.reports().is_empty() || !self.environments().is_empty()
+        let is_there = |extension| self.listed(extension).map_or(true, |found| !found.is_empty());
+        is_there(REPORT_EXTENSION) || is_there(ENVIRONMENT_EXTENSION)
     }
 
     /// The reports of keepers that are there.
     pub fn reports(&self) -> Vec<PathBuf> {
-        self.with_extension(REPORT_EXTENSION)
+        self.listed(REPORT_EXTENSION).unwrap_or_default()
     }
 
     /// The files with variables of units that are there.
     pub fn environments(&self) -> Vec<PathBuf> {
-        self.with_extension(ENVIRONMENT_EXTENSION)
+        self.listed(ENVIRONMENT_EXTENSION).unwrap_or_default()
     }
 
-    fn with_extension(&self, wanted: &str) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.path());
-        entries.filter(|path| path.extension().is_some_and(|end| end == wanted)).collect()
+    fn listed(&self, wanted: &str) -> io::Result<Vec<PathBuf>> {
+        let entries = match std::fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let is_wanted = |path: &PathBuf| path.extension().is_some_and(|end| end == wanted);
+        let paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+        Ok(paths.into_iter().filter(is_wanted).collect())
     }
 
     /// Removes what writers left that were killed before they put it in its place.
@@ -169,13 +176,16 @@ impl Directory {
 
 /// Whether records of this boot were made, and [`BEGUN`] is not there. Others make their first at the same time, so it
 /// is looked for once more after what is written behind it.
-fn is_begun_and_gone() -> bool {
-    let is_gone = || !Path::new(BEGUN).exists();
-    is_gone() && is_of_this_boot() && is_gone()
+fn is_begun_and_gone() -> io::Result<bool> {
+    let is_gone = || Path::new(BEGUN).try_exists().map(|is_there| !is_there);
+    Ok(is_gone()? && is_of_this_boot()? && is_gone()?)
 }
 
-fn is_of_this_boot() -> bool {
-    std::fs::read_to_string(MARKER).is_ok_and(|then| then == boot::identity())
+fn is_of_this_boot() -> io::Result<bool> {
+    match std::fs::read_to_string(MARKER) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        then => Ok(then? == boot::identity()?),
+    }
 }
 
 /// What the name of a keeper's report ends with.

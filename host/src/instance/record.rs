@@ -158,7 +158,8 @@ impl Record {
     /// Makes a record of this boot.
     pub fn new(instance: &str, state: State) -> Self {
         Self {
-            boot: super::boot_identity().to_owned(),
+            // Where that cannot be known, it is not written.
+            boot: super::boot_identity().unwrap_or_default().to_owned(),
             instance: instance.to_owned(),
             state,
             pins: None,
@@ -189,14 +190,20 @@ pub(super) fn read(path: &Path, evidence_was_lost: impl Fn() -> bool) -> Found {
         false => Found::None,
     };
     match sealed::load::<Record>(path, crate::guard!("I24", MAGIC, *b"OWR2")) {
-        Ok(record) if record.boot == super::boot_identity() => Found::Record(Box::new(record)),
-        Ok(_) => Found::None,
+        Ok(record) => match super::boot_identity() {
+            Ok(boot) if record.boot == boot => Found::Record(Box::new(record)),
+            Ok(_) => Found::None,
+            Err(error) => Found::Unknown(format!("record {}: which boot this is: {error}", path.display())),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => lost(),
         Err(error) => Found::Unknown(format!("record {}: {error}", path.display())),
     }
 }
 
 pub(super) fn write(path: &Path, record: &Record) -> io::Result<()> {
+    if record.boot.is_empty() {
+        return Err(io::Error::other("which boot this is cannot be known"));
+    }
     sealed::save_alone(path, MAGIC, record)
 }
 
@@ -264,6 +271,14 @@ mod tests {
             assert!(matches!(read(&path, || false), Found::Unknown(_)), "{cut}");
         }
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_record_of_a_boot_that_nobody_knows_is_not_written() {
+        let path = std::env::temp_dir().join(format!("ocf-wasm-nowhen-{}", std::process::id()));
+        let record = Record { boot: String::new(), ..Record::new("web", State::Started) };
+        assert!(write(&path, &record).is_err());
+        assert!(!path.exists());
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Processes that are who they were: a pid counts only together with the start time of its process.
+//!
+//! That a process cannot be looked at, because memory or descriptors are short, is told apart from its not being there.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
@@ -29,26 +32,34 @@ pub struct Entry {
     pub parent: i32,
     /// Its session's number.
     pub session: i32,
-    /// Whether it is dead and only waits to be reaped.
+    /// Whether it is dead and only waits to be reaped: a process whose first thread has ended lives as long as another does.
     pub is_zombie: bool,
 }
 
 impl ProcessId {
     /// Returns the process that now has this number.
     pub fn now(pid: i32) -> Option<Self> {
-        entry(pid).map(|e| e.id)
+        entry(pid).ok()?.map(|e| e.id)
     }
 
     /// Whether this very process is there and not a zombie.
+    ///
+    /// # Errors
+    /// See [`entry`].
+    pub fn lives(self) -> io::Result<bool> {
+        Ok(entry(self.pid)?.is_some_and(|e| e.id == self && !e.is_zombie))
+    }
+
+    /// The same; true as well where that cannot be known.
     pub fn is_alive(self) -> bool {
-        entry(self.pid).is_some_and(|e| e.id == self && !e.is_zombie)
+        self.lives().unwrap_or(true)
     }
 
     /// Sends a signal to this very process. False if it is gone.
     pub fn signal(self, signal: Signal) -> bool {
         // The descriptor first, the check after: from then on the number cannot change hands unseen.
         let Some(fd) = open(self.pid) else { return false };
-        if !self.is_alive() {
+        if !self.lives().unwrap_or(false) {
             return false;
         }
         // SAFETY: a descriptor, a number and two nulls.
@@ -68,27 +79,63 @@ pub fn open(pid: i32) -> Option<OwnedFd> {
     }
 }
 
-/// Reads one line of the process table.
-pub fn entry(pid: i32) -> Option<Entry> {
-    let stat = super::small::read(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
-    // The name stands in parentheses and may contain anything, so count from the last one.
-    let rest: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
+/// Whether an error of the kernel's means that what was looked for is gone: a file that is not there, a process or a
+/// control group that ended meanwhile. Any other means that nobody looked.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound || matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENODEV))
+}
+
+/// Reads one line of the process table. None if there is no such process.
+///
+/// # Errors
+/// What the kernel says where it cannot be looked at.
+pub fn entry(pid: i32) -> io::Result<Option<Entry>> {
+    match super::small::read_bytes(Path::new(&format!("/proc/{pid}/stat"))) {
+        Ok(stat) => parse(pid, &stat).map(Some).ok_or_else(|| ErrorKind::InvalidData.into()),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(pid: i32, stat: &[u8]) -> Option<Entry> {
+    // The name stands in parentheses and may be anything, text or not, so count from the last one.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest: Vec<&str> = std::str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ').collect();
     let number = |index: usize| rest.get(index)?.parse::<i32>().ok();
+    let threads = number(17)?;
     Some(Entry {
         id: ProcessId { pid, started: rest.get(19)?.parse().ok()? },
         parent: number(1)?,
         session: number(3)?,
-        is_zombie: matches!(rest.first(), Some(&"Z" | &"X")),
+        is_zombie: matches!(rest.first(), Some(&"Z" | &"X")) && threads <= 1,
     })
 }
 
-/// Reads the whole process table.
-pub fn table() -> BTreeMap<i32, Entry> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
-    entries
-        .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| Some((pid, entry(pid)?)))
-        .collect()
+/// Reads the whole process table, without those that are another user's and hidden from this one (`hidepid`).
+///
+/// # Errors
+/// What the kernel says where it, or a process in it, cannot be looked at.
+pub fn table() -> io::Result<BTreeMap<i32, Entry>> {
+    let mut table = BTreeMap::new();
+    for pid in all()? {
+        match entry(pid) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            found => table.extend(found?.map(|entry| (pid, entry))),
+        }
+    }
+    Ok(table)
+}
+
+/// The numbers of all processes.
+///
+/// # Errors
+/// What the kernel says.
+pub fn all() -> io::Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(pids)
 }
 
 /// Whether this thread has children that nobody has buried. True as well where that cannot be known.
@@ -119,7 +166,7 @@ mod tests {
             let before = has_children();
             let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
             let pid = child.id().cast_signed();
-            while entry(pid).is_some_and(|entry| !entry.is_zombie) {
+            while entry(pid).unwrap().is_some_and(|entry| !entry.is_zombie) {
                 std::thread::yield_now();
             }
             let dead = has_children();
@@ -127,5 +174,32 @@ mod tests {
             (before, dead, has_children())
         });
         assert_eq!(seen.join().unwrap(), (false, true, false));
+    }
+
+    #[test]
+    fn a_line_is_read_whatever_the_name_is() {
+        let numbers = "1 7 7 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 THREADS 0 12345 1 2";
+        let of = |name: &[u8], state: &str, threads: &str| {
+            let rest = format!(") {state} {}", numbers.replace("THREADS", threads));
+            parse(9, &[b"9 (", name, rest.as_bytes()].concat())
+                .map(|e| (e.parent, e.session, e.id.started, e.is_zombie))
+        };
+        for name in [&b"sleep"[..], b"a) Z (b", b"caf\xc3", b"\xff\xfe)", b""] {
+            assert_eq!(of(name, "S", "1"), Some((1, 7, 12345, false)), "{name:?}");
+        }
+        // What counts is whether any of it runs.
+        assert_eq!(of(b"x", "Z", "1").map(|e| e.3), Some(true));
+        assert_eq!(of(b"x", "Z", "0").map(|e| e.3), Some(true));
+        assert_eq!(of(b"x", "Z", "2").map(|e| e.3), Some(false));
+        assert!(parse(9, b"9 (x) S 1 7").is_none());
+    }
+
+    #[test]
+    fn who_cannot_be_looked_at_is_not_said_to_be_gone() {
+        let error = io::Error::from_raw_os_error;
+        assert!([libc::ENOENT, libc::ESRCH, libc::ENODEV].map(error).iter().all(is_gone));
+        assert!(![libc::EMFILE, libc::ENOMEM, libc::EACCES, libc::EIO].map(error).iter().any(is_gone));
+        assert!(entry(std::process::id().cast_signed()).unwrap().is_some());
+        assert!(entry(i32::MAX).unwrap().is_none());
     }
 }

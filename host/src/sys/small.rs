@@ -15,9 +15,17 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// What the kernel says; [`io::ErrorKind::InvalidData`] if it is not UTF-8.
 pub fn read(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Reads a file as [`read`] does, whatever is in it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let mut text = Vec::with_capacity(USUAL_BYTES);
     file.take(MOST_BYTES).read_to_end(&mut text)?;
-    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+    Ok(text)
 }

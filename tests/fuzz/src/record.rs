@@ -59,13 +59,14 @@ fn body<T: DeserializeOwned>(magic: [u8; 4], bytes: &[u8]) -> Option<T> {
 fn record(directory: &Directory, bytes: &[u8]) {
     fs::write(directory.path().join("record"), bytes).expect("a file");
     let expected = body::<Record>(RECORD, bytes);
+    let boot = boot_identity().expect("which boot this is");
     match (directory.record(), expected) {
-        (Found::Record(found), Some(expected)) if expected.boot == boot_identity() && is_ours(&expected) => {
+        (Found::Record(found), Some(expected)) if expected.boot == boot && is_ours(&expected) => {
             assert_eq!(*found, expected);
         }
-        (Found::None, Some(expected)) if expected.boot != boot_identity() => {
+        (Found::None, Some(expected)) if expected.boot != boot => {
             // The same of this boot, whosever it is.
-            let record = Record { boot: boot_identity().to_owned(), ..expected };
+            let record = Record { boot: boot.to_owned(), ..expected };
             directory.save(&record).expect("a file");
             match directory.record() {
                 Found::Record(found) => assert!(*found == record && is_ours(&record)),
@@ -74,7 +75,7 @@ fn record(directory: &Directory, bytes: &[u8]) {
             }
         }
         (Found::Unknown(_), None) => {}
-        (Found::Unknown(_), Some(expected)) if expected.boot == boot_identity() && !is_ours(&expected) => {}
+        (Found::Unknown(_), Some(expected)) if expected.boot == boot && !is_ours(&expected) => {}
         (found, expected) => panic!("{found:?} and not {expected:?}"),
     }
 }

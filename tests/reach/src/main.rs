@@ -1,7 +1,7 @@
 //! Says what it can reach, a line each: `what => how far it came`. It changes nothing that outlives it.
 //!
 //! `reach matrix READ WRITE PORT PID NAMESPACE...` tries; `reach listen PORT SOCKET...` is what it tries to reach: TCP on
-//! the loopback, sockets by path, and by `@name` abstract ones.
+//! the loopback, sockets by path, and by `@name` abstract ones. `reach leave` ends its first thread, and lives in another.
 
 #![allow(clippy::expect_used, reason = "a panic is the report")]
 
@@ -21,6 +21,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((verb, [port, sockets @ ..])) if verb == "listen" => listen(port, sockets),
+        Some((verb, [])) if verb == "leave" => leave(),
         Some((verb, [read, write, port, pid, namespaces @ ..])) if verb == "matrix" => {
             files(Path::new(read), Path::new(write));
             sockets(port);
@@ -48,6 +49,12 @@ fn listen(port: &str, sockets: &[String]) {
     loop {
         std::thread::sleep(Duration::from_hours(1));
     }
+}
+
+fn leave() {
+    let _other = std::thread::spawn(|| std::thread::sleep(Duration::from_hours(1)));
+    let never = call(libc::SYS_exit, [0, 0]);
+    panic!("{never:?}");
 }
 
 fn say(what: &str, how: &str) {

@@ -115,19 +115,6 @@ fn keep(mut command: Command) -> Kept {
     Kept(child)
 }
 
-/// The program that says what it can reach.
-fn reach() -> PathBuf {
-    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/{triple}/release/reach"));
-    let file = std::env::var_os("OCF_WASM_REACH").map_or(built, PathBuf::from);
-    assert!(
-        file.exists(),
-        "{} is missing: run `cargo build --release --target {triple} --package reach`, or name it in OCF_WASM_REACH",
-        file.display()
-    );
-    file.canonicalize().unwrap()
-}
-
 /// Whether a program of the machine is there; says aloud when not.
 fn is_there(path: &str, package: &str) -> bool {
     Path::new(path).exists() || skip(&format!("{path} is missing: it comes with Debian's {package}"))

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use ocf_wasm_tests::host::finish;
+use ocf_wasm_tests::host::{finish, reach};
 use ocf_wasm_tests::node::room;
 
-use super::{PROGRAMS, Room, keep, reach};
+use super::{PROGRAMS, Room, keep};
 
 const PORT: &str = "7117";
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];

@@ -16,10 +16,15 @@ use crate::policy::{Grace, KeptBy, StopStep};
 use crate::seam::program::Phase;
 use crate::seam::{Answer, Channel, Error, ExitStatus};
 use crate::sys::clock;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{self, ProcessId};
 
 /// How long killed processes may take to be gone, beyond which they are stuck in the kernel.
 const GONE: Duration = Duration::from_secs(2);
+
+/// What is told of a daemon whose keeper was told to start it, and has not.
+const NOT_YET: &str = "its keeper was told to start it and has not yet";
+/// What is told of a daemon that was tracked by its keeper alone, which somebody killed.
+const LOST: &str = "its keeper is gone, and nobody knows what it left";
 
 /// What the keeper of a daemon has written down.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +37,15 @@ pub struct Report {
     pub ended: Option<Ended>,
     /// The last of what the daemon wrote to standard output and error.
     pub output: String,
+    /// Whether nothing of the tree can be there: not yet, or not any more. The last field: a report of before there was
+    /// one ends without it.
+    #[serde(deserialize_with = "true_or_missing")]
+    pub is_over: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what serde wants")]
+fn true_or_missing<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(bool::deserialize(from).unwrap_or(false))
 }
 
 /// How a process ended.
@@ -62,6 +76,11 @@ impl From<Ended> for ExitStatus {
 }
 
 impl Report {
+    /// What stands there before a keeper is told to start anything, so that one that never was is known by it.
+    pub fn of_nothing() -> Self {
+        Self { is_over: true, ..Self::default() }
+    }
+
     /// Reads what the keeper wrote, if anything.
     pub fn read(path: &Path) -> Option<Self> {
         crate::instance::load_report(path).ok()
@@ -91,6 +110,11 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Whether something of it may live: who cannot be seen is not said to be gone.
+    pub fn may_live(&self) -> bool {
+        !self.members.is_empty() || !matches!(self.phase, Phase::Stopped | Phase::Failed)
+    }
+
     /// Nothing of it runs, and there is something to be said of that.
     pub fn stopped(told: String) -> Self {
         Self { phase: Phase::Stopped, members: Vec::new(), main: None, ended: None, since_boot_ns: 0, told }
@@ -121,28 +145,63 @@ impl Daemon {
         Tree { cgroup: self.cgroup.clone(), keeper: self.keeper, main: report.and_then(|r| r.main) }
     }
 
-    /// Looks at the daemon. `path` is its keeper's report.
+    /// Whether who is not seen is not there: who is in a control group is seen, and who has a keeper that lives; and a
+    /// keeper that ended by itself says that nobody was left.
+    fn is_seen_whole(&self, path: &Path) -> bool {
+        let is_kept = |keeper: ProcessId| keeper.lives().unwrap_or(false);
+        self.cgroup.is_some()
+            || self.keeper.is_none_or(is_kept)
+            || Report::read(path).is_some_and(|report| report.is_over)
+    }
+
+    /// Looks at the daemon. `path` is its keeper's report. A keeper that was told to start it and has not yet is waited for
+    /// a moment: who told it so was killed.
     pub fn condition(&self, path: &Path) -> Condition {
-        let report = Report::read(path);
-        let members = self.tree(report.as_ref()).members();
+        let mut found = self.look(path);
+        if found.told == NOT_YET {
+            wait_until(Instant::now() + GONE / 4, || {
+                found = self.look(path);
+                found.told != NOT_YET
+            });
+        }
+        found
+    }
+
+    fn look(&self, path: &Path) -> Condition {
+        let report = crate::instance::load_report::<Report>(path);
+        let unread = report.as_ref().err().filter(|error| !process::is_gone(error)).map(ToString::to_string);
+        let report = report.ok();
+        let seen = self.tree(report.as_ref()).look();
         let main = report.as_ref().and_then(|r| r.main);
         let ended = report.as_ref().and_then(|r| r.ended);
         let has_forked = report.as_ref().is_some_and(|r| r.has_forked);
-        let phase = match main {
-            Some(main) if members.contains(&main) || main.is_alive() => Phase::Running,
-            _ if !members.is_empty() && has_forked => Phase::Running,
-            _ if !members.is_empty() => Phase::Remains,
-            Some(_) => Phase::Failed,
-            None if has_forked => Phase::Failed,
-            None => Phase::Stopped,
+        let lives = |main: ProcessId| main.lives().unwrap_or(false);
+        let is_kept = || self.keeper.is_some_and(ProcessId::is_alive);
+        let (phase, told) = match (&seen, main) {
+            // That it runs is seen, whatever else is not.
+            (Ok(members), Some(main)) if members.contains(&main) => (Phase::Running, String::new()),
+            (_, Some(main)) if lives(main) => (Phase::Running, String::new()),
+            (Err(error), _) => (Phase::Remains, format!("its processes cannot be seen: {error}")),
+            (Ok(members), _) if !members.is_empty() => match unread {
+                Some(error) => (Phase::Remains, format!("what its keeper wrote cannot be read: {error}")),
+                None if has_forked => (Phase::Running, String::new()),
+                None => (Phase::Remains, String::new()),
+            },
+            // What its keeper left may be anywhere.
+            (Ok(_), _) if !self.is_seen_whole(path) => (Phase::Remains, LOST.to_owned()),
+            (Ok(_), None) if !has_forked && is_kept() => (Phase::Remains, NOT_YET.to_owned()),
+            (Ok(_), None) if !has_forked => (Phase::Stopped, String::new()),
+            (Ok(_), _) => (Phase::Failed, String::new()),
         };
-        Condition { phase, members, main, ended, since_boot_ns: self.since_boot_ns, told: String::new() }
+        let members = seen.unwrap_or_else(|_| main.filter(|main| lives(*main)).into_iter().collect());
+        Condition { phase, members, main, ended, since_boot_ns: self.since_boot_ns, told }
     }
 
     /// Ends the daemon by the steps of its policy, then by SIGKILL; returns when nothing of its tree is left.
     ///
     /// # Errors
-    /// `timed-out` if something is left that even SIGKILL did not end by `deadline`.
+    /// `other` if something is left that even SIGKILL did not end by `deadline`, or if that nothing is left cannot be
+    /// known.
     pub fn stop(&self, label: &str, path: &Path, steps: &[StopStep], deadline: Instant) -> Answer<()> {
         let report = Report::read(path);
         let tree = self.tree(report.as_ref());
@@ -151,7 +210,7 @@ impl Daemon {
         let reserve = (deadline.saturating_duration_since(Instant::now()) / 10).min(GONE);
         let last = deadline.checked_sub(reserve).unwrap_or(deadline);
         for step in steps {
-            if tree.members().is_empty() {
+            if tree.is_empty() {
                 break;
             }
             let left = last.saturating_duration_since(Instant::now());
@@ -163,45 +222,63 @@ impl Daemon {
             let until = Instant::now() + grace;
             // The main process ends its own children; what it leaves is asked the same.
             if main.is_some_and(|main| main.signal(step.signal)) {
-                wait_until(until, || tree.members().is_empty() || main.is_some_and(|main| !main.is_alive()));
+                wait_until(until, || tree.is_empty() || main.is_some_and(|main| !main.is_alive()));
             }
             let patience = if main.is_some() { GONE / 4 } else { Duration::ZERO };
-            if !wait_until((Instant::now() + patience).min(until), || tree.members().is_empty()) {
+            if !wait_until((Instant::now() + patience).min(until), || tree.is_empty()) {
                 tree.signal(step.signal);
-                wait_until(until, || tree.members().is_empty());
+                wait_until(until, || tree.is_empty());
             }
         }
-        let kill_all = || {
-            let members = tree.members();
-            if !members.is_empty() {
+        let mut is_whole = false;
+        let mut kill_all = || {
+            let is_empty = tree.is_empty();
+            if is_empty {
+                is_whole = is_whole || self.is_seen_whole(path);
+            } else {
                 tree.kill();
             }
-            members.is_empty()
+            is_empty
         };
-        let killed = |until: Instant| wait_until(until, kill_all);
-        let mut gone = killed(deadline.max(Instant::now() + Duration::from_millis(200)));
+        let until = deadline.max(Instant::now() + Duration::from_millis(200));
+        let mut gone = wait_until(until, &mut kill_all);
         // A keeper ends when it has nothing to wait for. One that does not may only now be about to start what it was
         // told to by an action that was killed: it is held still, and what it has made is ended before it is.
         if let Some(keeper) = self.keeper.filter(|_| gone)
             && !wait_until(Instant::now() + GONE / 4, || kill_all() && !keeper.is_alive())
         {
             keeper.signal(Signal::SIGSTOP);
-            gone = killed(Instant::now() + GONE / 4);
+            gone = wait_until(Instant::now() + GONE / 4, &mut kill_all);
             keeper.signal(Signal::SIGKILL);
         }
         // Of a start that was killed the unit may be there without a keeper that is known.
         if let Some(unit) = self.unit_group().filter(|_| gone) {
             let unit = Tree { cgroup: Some(unit), ..Tree::default() };
-            if !wait_until(Instant::now() + GONE / 4, || unit.members().is_empty()) {
+            if !wait_until(Instant::now() + GONE / 4, || unit.is_empty()) {
                 unit.kill();
-                gone = wait_until(Instant::now() + GONE / 4, || unit.members().is_empty());
+                gone = wait_until(Instant::now() + GONE / 4, || unit.is_empty());
             }
         }
-        if !gone {
-            let left: Vec<String> = tree.members().iter().map(|id| id.pid.to_string()).collect();
-            return Err(Error::Other(format!("program {label}: still there after SIGKILL: {}", left.join(", "))));
+        if gone && !is_whole {
+            return Err(Error::Other(format!("program {label}: {LOST}")));
         }
-        tree.forget();
+        // The kernel has the last word on who is in a control group: one that somebody is in cannot be removed.
+        let is_removed = gone
+            && wait_until(until, || {
+                let is_removed = tree.is_forgotten();
+                if !is_removed {
+                    tree.kill();
+                }
+                is_removed
+            });
+        if !is_removed {
+            let left: Vec<String> = tree.members().iter().map(|id| id.pid.to_string()).collect();
+            let left = match (&self.cgroup, left.is_empty()) {
+                (Some(cgroup), true) => format!("who is in {}", cgroup.display()),
+                _ => left.join(", "),
+            };
+            return Err(Error::Other(format!("program {label}: still there after SIGKILL: {left}")));
+        }
         let _ = std::fs::remove_file(path);
         Ok(())
     }
@@ -310,6 +387,11 @@ impl Permit {
         let pid = keeper::spawn(theirs, &self.file, [occasion.instance, label, &format!("{mark:08x}")])
             .map_err(|e| other(label, "keeper", &e))?;
         daemon.keeper = ProcessId::now(pid.as_raw());
+        if daemon.cgroup.is_none() {
+            // Then it is by the report that a keeper is known to have nothing.
+            crate::instance::save_report(&occasion.directory.report_path(label), &Report::of_nothing())
+                .map_err(|e| other(label, "report", &e))?;
+        }
         Ok(Begun { daemon, channel, groups })
     }
 
@@ -342,29 +424,4 @@ fn other(label: &str, what: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whether a process with this argument is there.
-    fn runs(argument: &str) -> bool {
-        let mark = format!("\0{argument}\0");
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .into_iter()
-            .any(|p| std::fs::read(p.path().join("cmdline")).is_ok_and(|c| String::from_utf8_lossy(&c).contains(&mark)))
-    }
-
-    #[test]
-    fn a_stop_waits_for_a_keeper_that_was_told_to_start_and_has_not_yet() {
-        // Busy without a child for a while, then a parent: a keeper whose broker was killed after it gave the word.
-        let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 317.25 & wait; i=0; while :; do :; done";
-        let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
-        let keeper = ProcessId::now(child.id().cast_signed());
-        let daemon = Daemon { keeper, cgroup: None, since_boot_ns: 0 };
-        let stopped = daemon.stop("x", Path::new("/nonexistent/x"), &[], Instant::now() + Duration::from_secs(5));
-        let _ = child.kill();
-        let _ = child.wait();
-        assert_eq!(stopped, Ok(()));
-        assert!(!runs("317.25"), "what the keeper started after the stop looked is left");
-    }
-}
+mod tests;

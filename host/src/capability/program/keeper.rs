@@ -1,13 +1,13 @@
 //! The keeper: a small process that looks after one daemon for as long as anything of it lives.
 //!
 //! It is the parent to which orphans of the tree fall, it keeps the last output, and it writes down how the main
-//! process ended. It decides nothing, and if it is lost nothing is concluded from that. It is the agent's own binary
+//! process ended, and at last that nothing is left. It decides nothing, and if it is lost nothing is concluded from that. It is the agent's own binary
 //! under another name, executed afresh, so that it holds neither parameters nor descriptors of the action.
 
 use std::ffi::CString;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,6 +31,8 @@ pub const NAME: &str = "ocf-wasm-keeper";
 /// The descriptor of the program, and that of the way to the broker: those that a service manager can pass as well.
 const PROGRAM: i32 = 0;
 const CHANNEL: i32 = 1;
+/// How long until what could not be written is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Bytes of output that are kept.
 const OUTPUT_BYTES: usize = 4096;
 
@@ -141,39 +143,79 @@ fn keep() -> std::io::Result<()> {
     if let Some(cgroup) = &cgroup {
         group::enter_as_keeper(cgroup);
     }
+    let log = crate::report::Log::system(&format!("{instance}/{label}"));
+    let notes = Notes { path, log, is_evidence: cgroup.is_none() };
     let prepared = confinement.prepare().and_then(|prepared| Ok((prepared, group::open(&groups)?)));
     let (prepared, groups) = match prepared {
         Ok(prepared) => prepared,
         Err(why) => {
-            crate::instance::save_report(&path, &Report::default())?;
+            notes.told(crate::instance::save_report(&notes.path, &Report::of_nothing()));
             let _ = broker.send(&FromKeeper::NotExecuted(why));
             return Ok(());
         }
     };
     let (output, out) = pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let (failed, failure) = pipe2(OFlag::O_CLOEXEC)?;
     let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
     let err = out.try_clone()?;
     let standard = [null, out, err];
     let plan = Plan { program, argv, environment, user, groups, standard, dies_with: None, prepared };
+    if notes.is_evidence {
+        // What stands there says that nothing was started, which is about to be wrong.
+        crate::instance::save_report(&notes.path, &Report::default())?;
+    }
     let main = command::spawn(plan, failure)?;
+    // From here on it stays as long as anything of the tree does, whatever cannot be written or read.
     let mut report = Report { main: ProcessId::now(main.as_raw()), ..Report::default() };
-    crate::instance::save_report(&path, &report)?;
+    notes.told(crate::instance::save_report(&notes.path, &report));
     let mut why = String::new();
-    std::fs::File::from(failed).read_to_string(&mut why)?;
+    notes.told(std::fs::File::from(failed).read_to_string(&mut why).map(drop));
     let waiting = if why.is_empty() && forks {
         Some(broker)
     } else {
         let answer = if why.is_empty() { FromKeeper::Started } else { FromKeeper::NotExecuted(why) };
         if matches!(answer, FromKeeper::NotExecuted(_)) {
             report.main = None;
-            crate::instance::save_report(&path, &report)?;
+            notes.told(crate::instance::save_report(&notes.path, &report));
         }
         let _ = broker.send(&answer);
         None
     };
-    let log = crate::report::Log::system(&format!("{instance}/{label}"));
-    watch(main, std::fs::File::from(output), &children, &mut report, &path, &log, waiting)
+    watch(main, std::fs::File::from(output), &children, &mut report, &notes, waiting)
+}
+
+/// What a keeper writes down, and where.
+struct Notes {
+    path: PathBuf,
+    log: crate::report::Log,
+    /// Whether there is no control group, so that it is by the report alone that nothing is known to be left.
+    is_evidence: bool,
+}
+
+impl Notes {
+    /// Logs what could not be done, and goes on.
+    fn told(&self, done: std::io::Result<()>) {
+        if let Err(error) = done {
+            self.log.error(&format!("keeper: {}: {error}", self.path.display()));
+        }
+    }
+
+    /// A report that somebody removed is not wanted any more: the stop is done.
+    fn save_if_wanted(&self, report: &Report) -> std::io::Result<()> {
+        if self.path.exists() { crate::instance::save_report(&self.path, report) } else { Ok(()) }
+    }
+
+    /// Writes the last report. Who ends without it leaves nobody who knows that nothing is left.
+    fn close(&self, report: &Report) {
+        let mut done = self.save_if_wanted(report);
+        while self.is_evidence && done.is_err() {
+            self.told(std::mem::replace(&mut done, Ok(())));
+            std::thread::sleep(AGAIN);
+            done = self.save_if_wanted(report);
+        }
+        self.told(done);
+    }
 }
 
 /// Waits for the end of everything. A broker that is `waiting` is told how a program that forks ended.
@@ -182,11 +224,10 @@ fn watch(
     output: std::fs::File,
     children: &SignalFd,
     report: &mut Report,
-    path: &Path,
-    log: &crate::report::Log,
+    notes: &Notes,
     mut waiting: Option<Channel>,
 ) -> std::io::Result<()> {
-    nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let log = &notes.log;
     let mut tail = Tail::default();
     let mut output = Some(output);
     loop {
@@ -204,7 +245,10 @@ fn watch(
                     (pid, Ended::Signaled(u8::try_from(signal as i32).unwrap_or(0)))
                 }
                 Ok(WaitStatus::StillAlive) => break,
-                Err(nix::Error::ECHILD) => return finish(report, &mut tail, output.as_ref(), path, log),
+                Err(nix::Error::ECHILD) => {
+                    finish(report, &mut tail, output.as_ref(), notes);
+                    return Ok(());
+                }
                 Ok(_) | Err(nix::Error::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -227,7 +271,7 @@ fn watch(
                     FromKeeper::Failed(format!("{ended}{said}"))
                 }
             };
-            save_if_wanted(path, report)?;
+            notes.told(notes.save_if_wanted(report));
             if let Some(broker) = waiting.take() {
                 let _ = broker.send(&answer);
             }
@@ -236,27 +280,17 @@ fn watch(
     }
 }
 
-fn finish(
-    report: &mut Report,
-    tail: &mut Tail,
-    output: Option<&std::fs::File>,
-    path: &Path,
-    log: &crate::report::Log,
-) -> std::io::Result<()> {
+fn finish(report: &mut Report, tail: &mut Tail, output: Option<&std::fs::File>, notes: &Notes) {
     if let Some(pipe) = output {
-        tail.take(pipe, log);
+        tail.take(pipe, &notes.log);
     }
     if report.has_forked && report.ended.is_none() {
         // It left nothing behind.
         report.ended = Some(Ended::Exited(0));
     }
     report.output = tail.text();
-    save_if_wanted(path, report)
-}
-
-/// A report that somebody removed is not wanted any more: the stop is done.
-fn save_if_wanted(path: &Path, report: &Report) -> std::io::Result<()> {
-    if path.exists() { crate::instance::save_report(path, report) } else { Ok(()) }
+    report.is_over = true;
+    notes.close(report);
 }
 
 /// The last of the output.

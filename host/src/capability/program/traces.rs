@@ -2,15 +2,17 @@
 //! a record, so that a deleted file is not taken for a stop. And what tells of programs of actions that were killed.
 
 use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::tree::{self, Span, Tree};
 use super::unit::transient;
 use super::{Report, keeper};
 use crate::instance::Directory;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{self, ProcessId};
+use crate::sys::small;
 
 /// Why a missing record proves nothing.
 pub const LIVES: &str = "no record is there, and processes that it started live";
@@ -28,9 +30,11 @@ impl Traces {
         let reports = directory.reports();
         let mains = reports.iter().filter_map(|path| Report::read(path)?.main);
         let mut trees: Vec<Tree> = mains.map(|main| Tree { main: Some(main), ..Tree::default() }).collect();
-        trees.extend(keepers(instance, mark).map(|keeper| Tree { keeper: Some(keeper), ..Tree::default() }));
+        let keepers = keepers(instance, mark).unwrap_or_default();
+        trees.extend(keepers.into_iter().map(|keeper| Tree { keeper: Some(keeper), ..Tree::default() }));
         let groups =
             tree::cgroup_root().map(|root| tree::cgroups_of(&root, instance, mark, &[Span::Instance, Span::Action]));
+        let groups = groups.and_then(Result::ok);
         let environments = directory.environments();
         let units = environments.iter().filter_map(|path| super::unit::trace(path));
         let units = units.chain(transient::groups_of(directory));
@@ -64,10 +68,10 @@ const GONE: Duration = Duration::from_millis(100);
 /// of the instance alone: no other action runs one.
 pub fn sweep(directory: &Directory, instance: &str) {
     let Some(root) = tree::cgroup_root() else { return };
-    for group in tree::cgroups_of(&root, instance, directory.mark(), &[Span::Action]) {
+    for group in tree::cgroups_of(&root, instance, directory.mark(), &[Span::Action]).unwrap_or_default() {
         let tree = Tree { cgroup: Some(group), ..Tree::default() };
         super::wait_until(Instant::now() + GONE, || {
-            let is_gone = tree.members().is_empty();
+            let is_gone = tree.is_empty();
             if !is_gone {
                 tree.kill();
             }
@@ -77,36 +81,44 @@ pub fn sweep(directory: &Directory, instance: &str) {
     }
 }
 
-/// Whether a daemon of the instance lives. Made for a probe of what never ran: it lists the control groups, and the
-/// processes only where no group can be made.
+/// Whether a daemon of the instance lives, or who cannot be looked at may be one. Made for a probe of what never ran: it
+/// lists the control groups, and if nobody is in them the processes, since a daemon may have been started where no group
+/// could be made.
 pub fn lives(directory: &Directory, instance: &str) -> bool {
     let mark = directory.mark();
-    let has_members = |group: PathBuf| !Tree { cgroup: Some(group), ..Tree::default() }.members().is_empty();
-    if transient::groups_of(directory).iter().any(|unit| has_members(transient::tree_in(unit))) {
-        return true;
-    }
-    match tree::cgroup_root() {
-        Some(root) => tree::cgroups_of(&root, instance, mark, &[Span::Instance]).into_iter().any(has_members),
-        None => keepers(instance, mark).next().is_some(),
-    }
+    let has_members = |group: PathBuf| !Tree { cgroup: Some(group), ..Tree::default() }.is_empty();
+    let has_groups = |root: PathBuf| {
+        let groups = tree::cgroups_of(&root, instance, mark, &[Span::Instance]);
+        groups.map_or(true, |groups| groups.into_iter().any(has_members))
+    };
+    transient::groups_of(directory).iter().any(|unit| has_members(transient::tree_in(unit)))
+        || tree::cgroup_root().is_some_and(has_groups)
+        || keepers(instance, mark).map_or(true, |keepers| !keepers.is_empty())
 }
 
 /// The keepers of daemons of the instance.
-fn keepers(instance: &str, mark: u32) -> impl Iterator<Item = ProcessId> {
+fn keepers(instance: &str, mark: u32) -> io::Result<Vec<ProcessId>> {
     let line = [keeper::NAME.as_bytes(), instance.as_bytes()].join(&0);
     let mark = format!("\0{mark:08x}\0").into_bytes();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(move |pid| {
-        // Anybody can be called so; ours belong to who we are.
-        let owner = std::fs::metadata(format!("/proc/{pid}")).map(|facts| facts.uid());
-        // Of a zombie it is empty.
-        let found = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut keepers = Vec::new();
+    for pid in process::all()? {
+        // Of a zombie it is empty. Who is hidden is another user's, and keepers run as who looks for them.
+        let found = match small::read_bytes(Path::new(&format!("/proc/{pid}/cmdline"))) {
+            Err(error) if process::is_gone(&error) || error.kind() == ErrorKind::PermissionDenied => continue,
+            read => read?,
+        };
         let is_called_so =
             found.strip_prefix(line.as_slice()).is_some_and(|rest| rest.first() == Some(&0) && rest.ends_with(&mark));
-        is_called_so && owner.is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw())
-    })
-    .filter_map(ProcessId::now)
+        // Anybody can be called so; ours belong to who we are.
+        let is_ours = || {
+            let facts = std::fs::metadata(format!("/proc/{pid}"));
+            facts.map_or(true, |facts| facts.uid() == nix::unistd::geteuid().as_raw())
+        };
+        if is_called_so && is_ours() {
+            keepers.extend(process::entry(pid)?.map(|entry| entry.id));
+        }
+    }
+    Ok(keepers)
 }
 
 #[cfg(test)]
@@ -137,7 +149,7 @@ mod tests {
         while !is_there() {
             std::thread::yield_now();
         }
-        let found = |name, mark| keepers(name, mark).map(|id| id.pid).collect::<Vec<_>>();
+        let found = |name, mark| keepers(name, mark).unwrap().into_iter().map(|id| id.pid).collect::<Vec<_>>();
         let seen = [found("-c", 0x0abc_def1), found("-c", 1), found("-", 0x0abc_def1)];
         keeper.kill().unwrap();
         keeper.wait().unwrap();
@@ -160,7 +172,7 @@ mod tests {
             std::fs::create_dir(root.join(name)).unwrap();
         }
         let found = |spans: &[Span]| {
-            let mut found = tree::cgroups_of(&root, "web", 7, spans);
+            let mut found = tree::cgroups_of(&root, "web", 7, spans).unwrap();
             found.sort();
             found
         };

@@ -113,7 +113,7 @@ fn end(tree: &Tree, main: Pid, tell: &mut std::fs::File) {
     let until = Instant::now() + GONE;
     super::wait_until(until, || {
         reap(main, tell);
-        let is_gone = tree.members().is_empty();
+        let is_gone = tree.is_empty();
         if !is_gone {
             tree.kill();
         }

@@ -55,7 +55,7 @@ fn strays_now() -> Vec<ProcessId> {
         }
     }
     let own = std::process::id().cast_signed();
-    let table = process::table();
+    let table = process::table().unwrap_or_default();
     let descends = |pid: i32| {
         let mut at = pid;
         // The depth of a process tree is bounded; a table that changes while it is read could have a loop.
