@@ -167,7 +167,9 @@ fn a_lost_keeper_without_a_control_group_means_nothing() {
     let keepers = instance.keepers();
     assert_eq!(keepers.len(), 1);
     kill(keepers[0], "-KILL");
-    // What is needed to say so is seen: it runs.
+    // What is needed to say so is seen: it runs, and there is nothing to forget.
+    let refused = instance.host.run(&["forget", &instance.name, "--nothing-runs"]);
+    assert!(refused.code == 1 && refused.stderr.contains("is whole"), "{refused:#?}");
     let _ = instance.recurring(NO_GROUPS).is(0);
     kill(main, "-KILL");
     until("only the child is left", || instance.daemons() == [child]);
@@ -179,6 +181,15 @@ fn a_lost_keeper_without_a_control_group_means_nothing() {
     assert!(is_alive(child), "nobody could have ended it");
     let told = instance.host.why(&instance.name);
     assert!(told.to_string().contains(why), "{told}");
+    // Who can see it is a person.
+    let asked = instance.host.run(&["forget", &instance.name]);
+    assert!(asked.code == 1 && asked.stderr.contains(why) && asked.stderr.contains("--nothing-runs"), "{asked:#?}");
+    kill(child, "-KILL");
+    let told = instance.host.run(&["forget", &instance.name, "--nothing-runs"]);
+    assert_eq!(told.code, 0, "{told:#?}");
+    let _ = instance.call("monitor", NO_GROUPS).is(7);
+    let _ = instance.call("start", NO_GROUPS).is(0);
+    let _ = instance.call("stop", NO_GROUPS).is(0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `forget`: the way out for an instance whose record is damaged or lost.
+//! `forget`: the way out for an instance whose record is damaged or lost, or whose daemon nobody can see any more.
 //!
 //! Such an instance is neither started nor called stopped, since nobody knows what runs of it. Here a person says that
 //! nothing does. The host looks first for what it could have started, and believes nobody while any of that lives.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ocf-wasm forget web    what still runs of it, as far as the host can see\n  ocf-wasm forget web --nothing-runs\n  crm_resource --cleanup --resource web\n\nFor an instance whose record is damaged or lost: all its actions fail, since nobody knows what runs of it. It is refused while something of it lives that the host started. What a program left elsewhere only you can see, and if you are wrong, the resource may run twice.\n\nExit status: 0 forgotten: the instance counts as stopped here; 1 refused, and nothing changed; 2 wrong usage."
+    after_help = "Examples:\n  ocf-wasm forget web    what still runs of it, as far as the host can see\n  ocf-wasm forget web --nothing-runs\n  crm_resource --cleanup --resource web\n\nFor an instance whose record is damaged or lost, or whose daemon had no control group and lost its keeper: all its actions fail, since nobody knows what runs of it. It is refused while something of it lives that the host started. What a program left elsewhere only you can see, and if you are wrong, the resource may run twice.\n\nExit status: 0 forgotten: the instance counts as stopped here; 1 refused, and nothing changed; 2 wrong usage."
 )]
 pub(super) struct Arguments {
     /// The instance: the resource's name in the cluster
@@ -110,7 +110,13 @@ fn must_be_unknown(directory: &Directory, name: &str) -> Result<String> {
     match directory.record() {
         Found::Unknown(text) => Ok(text),
         Found::Record(record) if record.state.is_active() => {
-            bail!("the record of {name} is whole ({}): stop it, there is nothing to forget", record.state.word())
+            let lost = |(label, daemon): (&String, &instance::Daemon)| {
+                daemon.lost(&directory.report_path(label)).map(|told| format!("program {label}: {told}"))
+            };
+            record.daemons.iter().find_map(lost).with_context(|| {
+                let state = record.state.word();
+                format!("the record of {name} is whole ({state}): stop it, there is nothing to forget")
+            })
         }
         Found::None if traces::lives(directory, name) => Ok(format!("{name}: {}", traces::LIVES)),
         // Its actions were told that the record is lost as long as something lived.

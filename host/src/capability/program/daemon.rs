@@ -154,6 +154,12 @@ impl Daemon {
             || Report::read(path).is_some_and(|report| report.is_over)
     }
 
+    /// Why nobody knows what is left of it, and nobody will until a person says it. `path` is its keeper's report.
+    #[cfg(feature = "tool")]
+    pub fn lost(&self, path: &Path) -> Option<&'static str> {
+        (self.condition(path).told == LOST).then_some(LOST)
+    }
+
     /// Looks at the daemon. `path` is its keeper's report. A keeper that was told to start it and has not yet is waited for
     /// a moment: who told it so was killed.
     pub fn condition(&self, path: &Path) -> Condition {
