@@ -1,8 +1,9 @@
 //! The keeper: a small process that looks after one daemon for as long as anything of it lives.
 //!
 //! It is the parent to which orphans of the tree fall, it keeps the last output, and it writes down how the main
-//! process ended, and at last that nothing is left. It decides nothing, and if it is lost nothing is concluded from that. It is the agent's own binary
-//! under another name, executed afresh, so that it holds neither parameters nor descriptors of the action.
+//! process ended, and at last that nothing is left. It decides nothing, and if it is lost nothing is concluded from that.
+//! It is the agent's own binary under another name, executed afresh, so that it holds neither parameters nor descriptors of
+//! the action.
 
 use std::ffi::CString;
 use std::io::Read as _;
@@ -165,7 +166,8 @@ fn keep() -> std::io::Result<()> {
         // What stands there says that nothing was started, which is about to be wrong.
         crate::instance::save_report(&notes.path, &Report::default())?;
     }
-    let main = command::spawn(plan, failure)?;
+    let nothing = |_: &std::io::Error| notes.told(crate::instance::save_report(&notes.path, &Report::of_nothing()));
+    let main = command::spawn(plan, failure).inspect_err(nothing)?;
     // From here on it stays as long as anything of the tree does, whatever cannot be written or read.
     let mut report = Report { main: ProcessId::now(main.as_raw()), ..Report::default() };
     notes.told(crate::instance::save_report(&notes.path, &report));
@@ -208,13 +210,12 @@ impl Notes {
 
     /// Writes the last report. Who ends without it leaves nobody who knows that nothing is left.
     fn close(&self, report: &Report) {
-        let mut done = self.save_if_wanted(report);
-        while self.is_evidence && done.is_err() {
-            self.told(std::mem::replace(&mut done, Ok(())));
-            std::thread::sleep(AGAIN);
-            done = self.save_if_wanted(report);
-        }
+        let done = self.save_if_wanted(report);
+        let is_missing = self.is_evidence && done.is_err();
         self.told(done);
+        while is_missing && self.save_if_wanted(report).is_err() {
+            std::thread::sleep(AGAIN);
+        }
     }
 }
 
