@@ -8,6 +8,8 @@ use std::path::Path;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 
+use crate::guard;
+
 /// `OPEN_TREE_CLONE`.
 const CLONE: libc::c_uint = 1;
 /// `AT_RECURSIVE`.
@@ -74,16 +76,22 @@ pub fn place(below: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     Ok(openat2(below, path, how)?)
 }
 
-/// Returns a copy of the mount at a place, with that place as its root and, if `with_all`, with what is mounted below.
-/// Nobody sees it yet.
+/// Returns a copy of the mount at a place, with that place as its root and, if `with_all`, with what is mounted below,
+/// and adds attributes to all of it. Nobody sees it yet.
+///
+/// It has nothing in common any more with what it is a copy of: a copy of a shared mount would be one more of its peers,
+/// and what is mounted in one appears in all of them.
 ///
 /// # Errors
 /// What the kernel says: `EPERM` without the right to mount.
-pub fn copy(place: impl AsFd, with_all: bool) -> io::Result<OwnedFd> {
+pub fn copy(place: impl AsFd, with_all: bool, attributes: u64) -> io::Result<OwnedFd> {
     let flags = CLONE | libc::O_CLOEXEC.cast_unsigned() | libc::AT_EMPTY_PATH.cast_unsigned();
     let flags = if with_all { flags | RECURSIVE } else { flags };
     // SAFETY: a descriptor, a constant string and a number.
-    owned(unsafe { libc::syscall(libc::SYS_open_tree, place.as_fd().as_raw_fd(), c"".as_ptr(), flags) })
+    let copied = owned(unsafe { libc::syscall(libc::SYS_open_tree, place.as_fd().as_raw_fd(), c"".as_ptr(), flags) })?;
+    let propagation = guard!("I26", libc::MS_PRIVATE, 0);
+    say(&copied, &Attributes { set: attributes, clear: 0, propagation, user_namespace: 0 }, RECURSIVE)?;
+    Ok(copied)
 }
 
 /// Makes a file system that nobody sees yet, with options that are pairs of words.
@@ -104,19 +112,20 @@ pub fn make(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> io::Res
     }
 }
 
-/// Adds attributes to a mount and, if `with_all`, to all below it.
+/// Adds attributes to a mount, not to those below it.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn restrict(mount: impl AsFd, attributes: u64, with_all: bool) -> io::Result<()> {
-    let flags = libc::AT_EMPTY_PATH.cast_unsigned();
-    let flags = if with_all { flags | RECURSIVE } else { flags };
-    let wanted = Attributes { set: attributes, clear: 0, propagation: 0, user_namespace: 0 };
+pub fn restrict(mount: impl AsFd, attributes: u64) -> io::Result<()> {
+    say(mount, &Attributes { set: attributes, clear: 0, propagation: 0, user_namespace: 0 }, 0)
+}
+
+fn say(mount: impl AsFd, wanted: &Attributes, flags: libc::c_uint) -> io::Result<()> {
+    let flags = flags | libc::AT_EMPTY_PATH.cast_unsigned();
     let (mount, size) = (mount.as_fd().as_raw_fd(), size_of::<Attributes>());
     // SAFETY: the pointer and the size are those of one plain structure.
-    let done = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, mount, c"".as_ptr(), flags, std::ptr::from_ref(&wanted), size)
-    };
+    let done =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, mount, c"".as_ptr(), flags, std::ptr::from_ref(wanted), size) };
     checked(done).map(|_| ())
 }
 

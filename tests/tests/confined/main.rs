@@ -6,6 +6,7 @@
 
 mod matrix;
 mod misbehaving;
+mod mounts;
 mod services;
 
 use std::fs;

@@ -237,24 +237,20 @@ fn make(what: &What, place: Option<&OwnedFd>) -> Result<OwnedFd> {
             memory(*mode, *bytes, always | attribute::NO_DEVICES | execution)
         }
         (What::Host { with_all, right }, Some(place)) => {
-            // In a namespace of one user, what is mounted below may not be uncovered.
-            let copied = match mount::copy(place, *with_all) {
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !with_all => mount::copy(place, true)?,
-                copied => copied?,
-            };
             let attributes = match right {
                 Right::Device => always | attribute::NO_EXECUTION,
                 Right::Write => always | attribute::NO_DEVICES | attribute::NO_EXECUTION,
                 Right::Read | Right::Execute => always | attribute::NO_DEVICES | attribute::READ_ONLY,
             };
-            mount::restrict(&copied, attributes, true)?;
-            Ok(copied)
+            // In a namespace of one user, what is mounted below may not be uncovered.
+            match mount::copy(place, *with_all, attributes) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !with_all => {
+                    mount::copy(place, true, attributes)
+                }
+                copied => copied,
+            }
         }
-        (What::NoFile, Some(null)) => {
-            let copied = mount::copy(null, false)?;
-            mount::restrict(&copied, attribute::READ_ONLY | attribute::NO_DEVICES | always, false)?;
-            Ok(copied)
-        }
+        (What::NoFile, Some(null)) => mount::copy(null, false, attribute::READ_ONLY | attribute::NO_DEVICES | always),
         (_, None) => Err(ErrorKind::NotFound.into()),
     }
 }
@@ -351,9 +347,9 @@ impl View {
                 mount::attach(mounted, at)?;
             }
         }
-        mount::restrict(root, attribute::READ_ONLY, false)?;
+        mount::restrict(root, attribute::READ_ONLY)?;
         if let Some((_, devices)) = places.iter().find(|(path, _)| path == Path::new("dev")) {
-            mount::restrict(devices, attribute::READ_ONLY, false)?;
+            mount::restrict(devices, attribute::READ_ONLY)?;
         }
         fchdir(root)?;
         mount::become_root()

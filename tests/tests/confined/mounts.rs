@@ -1,0 +1,73 @@
+//! What a program's view is made of is mounted nowhere else: on a node as systemd makes it, whose mounts are shared, none
+//! of the view comes to the node, and none of the node's comes to the view later.
+
+use std::fs;
+
+use ocf_wasm_tests::host::{finish, until};
+use ocf_wasm_tests::node::room;
+
+use super::{Room, label};
+
+/// All mounts, as a process of the capsule sees them.
+fn table(inside: &Room, of: &str) -> String {
+    let ran = finish(&mut inside.node.executor.command(&["cat", &format!("/proc/{of}/mountinfo")]));
+    assert!(ran.code == 0 && !ran.stdout.is_empty(), "{ran:#?}");
+    ran.stdout
+}
+
+fn done(inside: &Room, words: &[&str]) -> String {
+    let ran = finish(&mut inside.node.executor.command(words));
+    assert_eq!(ran.code, 0, "{words:?}: {ran:#?}");
+    ran.stdout
+}
+
+#[test]
+fn i26_no_mount_goes_from_a_view_to_the_node_or_from_the_node_to_a_view() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    fs::create_dir(inside.node.executor.inside("/run/granted")).unwrap();
+    // The capsule's own namespace, which has nothing in common with the machine's.
+    let _ = done(&inside, &["mount", "--make-rshared", "/"]);
+    let before = table(&inside, "self");
+    assert!(before.lines().all(|line| line.contains(" shared:")), "{before}");
+    let secrets = done(&inside, &["cat", "/etc/shadow"]);
+    assert!(!secrets.is_empty());
+    let intact = |when: &str| {
+        assert_eq!(table(&inside, "self"), before, "{when}");
+        assert_eq!(done(&inside, &["cat", "/etc/shadow"]), secrets, "{when}");
+    };
+
+    // Each copies the node's mounts in another way: with those below, or without them.
+    let view = "view = { read = [\"/run/granted\"] }";
+    for more in [
+        view,
+        "user = \"root\"\nview = { write = [\"/run/granted\"], cluster = true }\nnetwork = \"host\"\nnamespaces = [\"pid\"]",
+    ] {
+        inside.grant("/bin/sh", &["-c", "test ! -s /etc/shadow && cat /proc/self/mountinfo"], more);
+        let said = inside.relay().unwrap();
+        assert!(said[0].contains("Exited(0)") && said.len() > 10, "{said:#?}");
+        intact("after a program of an action");
+        assert!(!said.iter().any(|line| line.contains(" shared:") || line.contains(" master:")), "{said:#?}");
+    }
+
+    let more = format!("lifetime = \"instance\"\n{view}");
+    inside.policy(&label("daemon", "/usr/bin/sleep", &["8475.1"], &more));
+    assert_eq!(inside.act("start", "one", &["daemon=true"]).code, 0);
+    intact("while a daemon runs");
+    let pid = done(&inside, &["pgrep", "-f", "^/usr/bin/sleep 8475.1$"]);
+    let seen = table(&inside, pid.trim());
+    let places = ["/run/granted", "/usr/local"];
+    for place in places {
+        let _ = done(&inside, &["mount", "-t", "tmpfs", "later", place]);
+        assert!(table(&inside, "self").contains(" - tmpfs later "), "{place}");
+    }
+    assert_eq!(table(&inside, pid.trim()), seen, "of what is mounted later the daemon sees nothing");
+    for place in places {
+        let _ = done(&inside, &["umount", place]);
+    }
+    assert_eq!(inside.act("stop", "one", &["daemon=true"]).code, 0);
+    until("the daemon is gone", || inside.left("8475.1") == 0);
+    intact("after the daemon");
+}
