@@ -15,8 +15,9 @@ fn agent(arguments: Vec<std::ffi::OsString>) {
     if arguments.first().is_some_and(|name| name == keeper::NAME) {
         keeper::main();
     }
-    // What else the caller has open is nobody's here, and may leave no room.
-    sys::fd::close_from(3);
+    // What else the caller has open is nobody's here, and may leave no room. Where it cannot be closed, whatever must not
+    // have it ends.
+    let _ = sys::fd::close_from(3);
     let request = Request::read(arguments, std::env::vars_os(), agent::host_name);
     sys::entry::forget_parameters();
     let (prefix, outcome) = match request {

@@ -103,7 +103,9 @@ impl Broker<'_> {
         let pid = fork::fork(|| {
             // No lock, no record, no log, no pipe of the cluster's.
             guard!("I15", {
-                fd::close_all_but(theirs.number());
+                if fd::close_all_but(theirs.number()).is_err() {
+                    return 1;
+                }
                 fd::open_standard();
             });
             fork::die_with(broker);

@@ -37,7 +37,7 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
     // The tool may hold a whole component; the agent holds nothing worth a look.
     let had_bytes = if cfg!(feature = "tool") { memory::data_bytes().map_err(step("memory"))? } else { 0 };
     // 1. Nothing open but the seam: no record, no lock, no log.
-    guard!("descriptors", { fd::close_all_but(channel) });
+    guard!("descriptors", { fd::close_all_but(channel).map_err(step("descriptors"))? });
     // 2. No right is ever gained by executing something.
     nix::sys::prctl::set_no_new_privs().map_err(|error| step("no_new_privs")(error.into()))?;
     // 3. No file, no TCP, no abstract socket, no signal to anybody: as far as this kernel can refuse it.
@@ -101,4 +101,28 @@ pub fn close() -> Result<(), String> {
     let filter = Filter::only(&CALLS, Refusal::Death)?;
     guard!("seccomp", { filter.install().map_err(|error| format!("seccomp: {error}"))? });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::seccomp::Row;
+    use crate::sys::fork;
+
+    /// An outer filter, as some managers of containers have it, or a kernel from before Linux 5.9.
+    #[test]
+    fn it_does_not_go_on_with_descriptors_that_it_cannot_close() {
+        let refused = [Row::always(libc::SYS_close_range, "close_range", "not known here")];
+        let filter = Filter::all_but(&refused, Refusal::Error(libc::ENOSYS)).unwrap();
+        let until = Instant::now() + std::time::Duration::from_secs(10);
+        let bounds = Bounds { more_data_bytes: 64 << 20, stack_bytes: 1 << 20, until };
+        let parent = nix::unistd::getpid();
+        let child = fork::fork(|| {
+            let stopped = nix::sys::prctl::set_no_new_privs().is_ok()
+                && filter.install().is_ok()
+                && enter(0, None, parent, &bounds).is_err_and(|why| why.starts_with("descriptors: "));
+            i32::from(!stopped)
+        });
+        assert!(matches!(nix::sys::wait::waitpid(child.unwrap(), None), Ok(nix::sys::wait::WaitStatus::Exited(_, 0))));
+    }
 }

@@ -61,11 +61,20 @@ pub fn inherited(number: i32) -> std::io::Result<OwnedFd> {
 }
 
 /// Closes all descriptors from `first` on, in a child that shares none of its objects with living Rust owners.
-pub fn close_from(first: u32) {
+///
+/// # Errors
+/// What the kernel says: `ENOSYS` before Linux 5.9. All of them are open then.
+pub fn close_from(first: u32) -> std::io::Result<()> {
     // SAFETY: numbers only; the caller has just forked and uses no object that owns a descriptor in that range.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, first, u32::MAX, 0);
-    }
+    unsafe { close_range(first, u32::MAX) }
+}
+
+/// # Safety
+/// Nobody uses an object that owns a descriptor in that range.
+unsafe fn close_range(first: u32, last: u32) -> std::io::Result<()> {
+    // SAFETY: numbers only, and see above.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Marks all descriptors from `first` on, so that what is executed does not get them.
@@ -79,13 +88,16 @@ pub fn close_at_exec_from(first: u32) -> std::io::Result<()> {
 }
 
 /// Closes all descriptors but one.
-pub fn close_all_but(number: i32) {
+///
+/// # Errors
+/// As [`close_from`]: who must hold nothing else may not go on then.
+pub fn close_all_but(number: i32) -> std::io::Result<()> {
     let number = number.unsigned_abs();
     // SAFETY: see `close_from`.
     unsafe {
         if number > 0 {
-            libc::syscall(libc::SYS_close_range, 0, number - 1, 0);
+            close_range(0, number - 1)?;
         }
-        libc::syscall(libc::SYS_close_range, number + 1, u32::MAX, 0);
+        close_range(number + 1, u32::MAX)
     }
 }

@@ -70,7 +70,10 @@ fn watch(mut plan: Plan, cgroup: Option<PathBuf>, report: OwnedFd, tell: OwnedFd
     if fd::place(&tell, 0).and_then(|()| fd::place(&stop, 1)).is_err() {
         return 1;
     }
-    fd::close_from(2);
+    if fd::close_from(2).is_err() {
+        // The program is ended with this process: it dies with whom it serves.
+        return 1;
+    }
     let (Ok(tell), Ok(stop)) = (fd::inherited(0), fd::inherited(1)) else { return 1 };
     let tree = Tree { cgroup, keeper: ProcessId::now(getpid().as_raw()), main: ProcessId::now(main.as_raw()) };
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;

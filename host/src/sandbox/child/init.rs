@@ -23,7 +23,8 @@ pub(super) fn enter(dies_with: Option<Pid>) -> Result<()> {
         if let Some(parent) = dies_with {
             fork::die_with(parent);
         }
-        fd::close_all_but(told.as_raw_fd());
+        // What it holds besides, it holds until the program ends: this is only so that nobody waits for it.
+        let _ = fd::close_all_but(told.as_raw_fd());
         wait(first);
         end_as(told);
     }
@@ -34,7 +35,7 @@ pub(super) fn enter(dies_with: Option<Pid>) -> Result<()> {
         exit::now(0);
     }
     if let Some(program) = fork::split()? {
-        fd::close_all_but(tell.as_raw_fd());
+        let _ = fd::close_all_but(tell.as_raw_fd());
         let (is_signal, number) = match wait(program) {
             WaitStatus::Signaled(_, signal, _) => (1, u8::try_from(signal as i32).unwrap_or(9)),
             WaitStatus::Exited(_, status) => (0, u8::try_from(status).unwrap_or(255)),
