@@ -55,14 +55,24 @@ impl Log {
     /// Keeps the values of secret parameters out of all that is told from now on, a plugin's own words included.
     pub fn hide(&self, parameters: &Parameters) {
         let is_hidden = |name: &str, value: &str| is_secret(name) && value.len() >= SECRET_BYTES;
-        for (_, value) in parameters.iter().filter(|(name, value)| crate::guard!("I18", is_hidden(name, value), false))
-        {
-            let mut secrets = self.secrets.borrow_mut();
-            if !secrets.contains(value) {
-                secrets.push(value.clone());
+        let hidden = parameters.iter().filter(|(name, value)| crate::guard!("I18", is_hidden(name, value), false));
+        self.hide_values(hidden.map(|(_, value)| value.clone()));
+    }
+
+    /// Keeps these values out of all that is told from now on.
+    pub fn hide_values(&self, values: impl IntoIterator<Item = String>) {
+        let mut secrets = self.secrets.borrow_mut();
+        for value in values {
+            if !secrets.contains(&value) {
+                secrets.push(value);
                 secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
             }
         }
+    }
+
+    /// The values that are kept out of it.
+    pub fn hidden(&self) -> Vec<String> {
+        self.secrets.borrow().clone()
     }
 
     /// A text with asterisks in the place of secrets.

@@ -328,7 +328,8 @@ impl program::Host for Broker<'_> {
         let (directory, record, log) = (&self.directory, &mut self.record, self.log);
         let instance = record.instance.clone();
         let (manager, deadline) = (&self.manager, self.deadline.plugin);
-        let occasion = programs::Occasion { instance: &instance, directory, manager, deadline };
+        let secrets = log.hidden();
+        let occasion = programs::Occasion { instance: &instance, directory, manager, deadline, secrets };
         let recorded = |daemon: &Daemon| {
             record.daemons.insert(label.clone(), daemon.clone());
             directory.save(record).map_err(|error| Error::Other(format!("record: {error}")))

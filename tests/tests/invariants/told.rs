@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use ocf_wasm_tests::handmade::{Handmade, plain};
-use ocf_wasm_tests::host::{HOSTILE_POLICY, TestHost, hostile, until};
+use ocf_wasm_tests::host::{HOSTILE_POLICY, TestHost, hostile, is_root, kill, until};
 use ocf_wasm_tests::processes;
 
 use super::AGENT;
@@ -211,4 +213,53 @@ fn i18_no_secret_is_told() {
         }
     }
     let _ = host.call(AGENT).argument("stop").instance("given").is(0);
+}
+
+/// What the system's log is told in the place of the machine's, in the private root's own mounts.
+const LOGGED_BY: &str = r#"d=$OCF_TEST_DEV
+mkdir "$d"
+mount -t tmpfs dev "$d"
+for name in null zero full random urandom; do : > "$d/$name"; mount --bind "/dev/$name" "$d/$name"; done
+mkdir "$d/shm"
+: > "$d/log"
+mount --bind "$d.log" "$d/log"
+mount --rbind "$d" /dev"#;
+
+/// A daemon that prints what it was given: the keeper passes its output on.
+#[test]
+fn i18_no_secret_that_a_daemon_prints_is_told() {
+    const SECRET: &str = "open-sesame";
+    if !is_root() {
+        return;
+    }
+    let host = TestHost::new();
+    host.policy(
+        AGENT,
+        "format = 1\n[program.daemon]\nprogram = \"/usr/bin/dash\"\n\
+         argv = [\"-c\", \"echo it is $PASSWORD; exec sleep 8482.5\"]\nuser = \"nobody\"\nlifetime = \"instance\"\n\
+         environment = { PASSWORD = { param = \"password\", text = { max = 40 } } }\n",
+    );
+    host.add(&hostile(), &[]);
+    let dev = host.path().join("dev");
+    let heard = UnixDatagram::bind(host.path().join("dev.log")).unwrap();
+    heard.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let before = LOGGED_BY.replace("$OCF_TEST_DEV", &dev.display().to_string());
+    let start = host.call(AGENT).argument("start").instance("prints").before(&before);
+    let _ = start.variable("OCF_RESKEY_daemon", "true").variable("OCF_RESKEY_password", SECRET).is(0);
+    let line = loop {
+        let mut bytes = [0; 4096];
+        let length = heard.recv(&mut bytes).expect("the daemon's line in the system's log");
+        let line = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        assert!(!line.contains(SECRET), "{line}");
+        if line.contains("it is ") {
+            break line;
+        }
+    };
+    assert!(line.contains("it is ***********"), "{line}");
+    // What it said last is kept when it ends.
+    kill(host.processes("prints")[0].0, "-KILL");
+    until("its last output is kept", || host.run(&["why", "prints"]).stdout.contains("it is ***********"));
+    let why = host.run(&["why", "prints"]).stdout;
+    assert!(!why.contains(SECRET), "{why}");
+    let _ = host.call(AGENT).argument("stop").instance("prints").is(0);
 }

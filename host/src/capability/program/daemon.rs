@@ -300,6 +300,8 @@ pub struct Occasion<'a> {
     pub manager: &'a Manager,
     /// When the plugin's time is over.
     pub deadline: Instant,
+    /// What the daemon's output is told without: the values of secret parameters.
+    pub secrets: Vec<String>,
 }
 
 /// A daemon whose keeper is there and waits for its plan.
@@ -342,6 +344,7 @@ impl Permit {
             confinement: self.confinement,
             cgroup: daemon.cgroup,
             forks: self.forks,
+            secrets: occasion.secrets.clone(),
         };
         // From here on the keeper may act: all that it makes can be found through what is recorded.
         ours.send(&plan).map_err(|_| other(&label, "keeper", &"ended at once"))?;

@@ -62,6 +62,8 @@ pub enum ToKeeper {
         confinement: Confinement,
         /// Whether the program ends and leaves the daemon behind.
         forks: bool,
+        /// What is in no line that it says: the values of secret parameters.
+        secrets: Vec<String>,
     },
 }
 
@@ -136,6 +138,7 @@ fn keep() -> std::io::Result<()> {
         groups,
         confinement,
         forks,
+        secrets,
     }) = broker.receive(None)
     else {
         // The broker died before it gave the word: nothing was started.
@@ -145,6 +148,7 @@ fn keep() -> std::io::Result<()> {
         group::enter_as_keeper(cgroup);
     }
     let log = crate::report::Log::system(&format!("{instance}/{label}"));
+    log.hide_values(secrets);
     let notes = Notes { path, log, is_evidence: cgroup.is_none() };
     let prepared = confinement.prepare().and_then(|prepared| Ok((prepared, group::open(&groups)?)));
     let (prepared, groups) = match prepared {
@@ -260,7 +264,7 @@ fn watch(
             }
             // What it said last may still be in the pipe.
             output = output.filter(|pipe| tail.take(pipe, log));
-            report.output = tail.text();
+            report.output = tail.text(log);
             let answer = match (&waiting, ended) {
                 (Some(_), Ended::Exited(0)) => {
                     (report.main, report.has_forked) = (None, true);
@@ -289,7 +293,7 @@ fn finish(report: &mut Report, tail: &mut Tail, output: Option<&std::fs::File>, 
         // It left nothing behind.
         report.ended = Some(Ended::Exited(0));
     }
-    report.output = tail.text();
+    report.output = tail.text(&notes.log);
     report.is_over = true;
     notes.close(report);
 }
@@ -326,7 +330,8 @@ impl Tail {
         }
     }
 
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
+    /// As it is told: without secrets.
+    fn text(&self, log: &crate::report::Log) -> String {
+        log.masked(&String::from_utf8_lossy(&self.bytes)).into_owned()
     }
 }
