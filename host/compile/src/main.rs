@@ -15,7 +15,6 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use nix::sys::resource::{Resource, setrlimit};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -25,10 +24,6 @@ const MAGIC: &[u8; 4] = b"OCF1";
 const COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of the largest native code that is written.
 const NATIVE_BYTES: usize = 256 * 1024 * 1024;
-/// Seconds of processor time; 64 MiB of plain code need about 45.
-const CPU_SECONDS: u64 = 120;
-/// Bytes of address space; a Python component needs 1.3 GiB.
-const ADDRESS_SPACE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 fn main() -> ExitCode {
     let describe_only = match std::env::args().nth(1).as_deref() {
@@ -49,9 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn run(describe_only: bool) -> Result<()> {
-    limit(Resource::RLIMIT_CPU, CPU_SECONDS)?;
-    limit(Resource::RLIMIT_AS, ADDRESS_SPACE_BYTES)?;
-    limit(Resource::RLIMIT_CORE, 0)?;
+    ocf_wasm::sandbox::compiler::enter().map_err(anyhow::Error::msg)?;
     let mut component = Vec::new();
     std::io::stdin().take(COMPONENT_BYTES + 1).read_to_end(&mut component).context("standard input")?;
     if component.len() as u64 > COMPONENT_BYTES {
@@ -111,10 +104,4 @@ fn left_out(component: &[u8]) -> Option<String> {
 /// The root cause alone: what stands around it speaks of offsets in our own calls.
 fn cause(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{}", error.root_cause())
-}
-
-/// Lowers one limit of this process; a lower one that is set already stays.
-fn limit(resource: Resource, value: u64) -> Result<()> {
-    let (soft, hard) = nix::sys::resource::getrlimit(resource)?;
-    setrlimit(resource, value.min(soft), value.min(hard)).with_context(|| format!("{resource:?}"))
 }

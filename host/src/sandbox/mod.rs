@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod child;
+pub mod compiler;
 pub mod confinement;
 #[cfg(escaped)]
 #[allow(unsafe_code, reason = "it does what an attacker would")]

@@ -255,6 +255,7 @@ pub fn compile_component(component: File, describe_only: bool, deadline: Instant
         let user = user.ok_or_else(|| failed(&format!("there is no user {USER}: run systemd-sysusers")))?;
         command.uid(user.uid).gid(user.gid);
     }
+    crate::sandbox::compiler::begin(&mut command);
     let mut child = command.spawn().map_err(|e| failed(&e))?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(failed(&"no pipe"));

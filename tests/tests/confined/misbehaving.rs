@@ -1,5 +1,6 @@
 //! Programs of an action that do not behave: what they leave is ended, and what they take is bounded.
 
+use std::fs;
 use std::process::Stdio;
 
 use ocf_wasm_tests::host::until;
@@ -133,6 +134,14 @@ fn what_this_node_lacks_is_told() {
     ] {
         let told = shell(&inside, "true", more).unwrap_err();
         assert!(told.contains(expected), "{expected}: {told}");
+    }
+    // By its name, and by its number.
+    let passwd = fs::read_to_string(inside.node.host.path().join("passwd")).unwrap_or_default();
+    let passwd = if passwd.is_empty() { fs::read_to_string("/etc/passwd").unwrap() } else { passwd };
+    let ours = passwd.lines().find_map(|line| line.strip_prefix("ocf-wasm:x:")).unwrap();
+    for user in ["ocf-wasm", ours.split(':').next().unwrap()] {
+        let told = shell(&inside, "true", &format!("user = \"{user}\"")).unwrap_err();
+        assert!(told.contains(&format!("user {user} is that of plugins and of the compiler")), "{told}");
     }
     assert!(shell(&inside, "true", "require = [\"view\", \"landlock\"]").is_ok());
 }

@@ -226,6 +226,7 @@ const EFFECTS: &str =
 const ARGUED: [(&str, &str, &str); 8] = [
     ("ocf", "crate::guard", "`ocf` and `sys` name their guards"),
     ("sys", "crate::guard", "`ocf` and `sys` name their guards"),
+    ("store", "crate::sandbox::compiler::begin", "`store` begins the compiler as `sandbox` says"),
     ("policy", "crate::store::is_digest", "`policy` borrows the syntax of digests and labels from `store`"),
     ("policy", "crate::store::is_label", "`policy` borrows the syntax of digests and labels from `store`"),
     ("policy", "crate::sandbox::confinement", "and the words of a confinement from `sandbox`"),

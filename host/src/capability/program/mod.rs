@@ -228,6 +228,11 @@ fn look_up(program: &Program, label: &str, name: &str) -> Result<Option<User>, S
     if user::is_alone() {
         return Ok(None);
     }
+    if user::account(crate::store::USER).is_some_and(|ours| user::account(name).is_some_and(|it| it.uid == ours.uid)) {
+        return Err(format!(
+            "program {label}: user {name} is that of plugins and of the compiler, which nothing else may be: name another"
+        ));
+    }
     let missing = |what: &str, name: &str| format!("program {label}: there is no {what} {name} on this node");
     let Some(groups) = &program.grant.groups else {
         return user::look_up(name).map(Some).ok_or_else(|| missing("user", name));
