@@ -71,3 +71,32 @@ fn i26_no_mount_goes_from_a_view_to_the_node_or_from_the_node_to_a_view() {
     until("the daemon is gone", || inside.left("8475.1") == 0);
     intact("after the daemon");
 }
+
+/// What hides a socket stands on its name, and goes with it when the service that listens there is started again.
+#[test]
+fn a_daemon_is_not_granted_what_hidden_names_come_back_in() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    fs::create_dir(inside.node.executor.inside("/run/granted")).unwrap();
+    let daemon = |place: &str| {
+        let more = format!("lifetime = \"instance\"\nview = {{ read = [\"{place}\"] }}");
+        inside.policy(&label("daemon", "/usr/bin/sleep", &["8475.2"], &more));
+        inside.act("start", "one", &["daemon=true"])
+    };
+    for (place, hidden) in [("/run", "/run/dbus"), ("/var", "/var/lib/pacemaker"), ("/var/lib", "/var/lib/pacemaker")] {
+        let ran = daemon(place);
+        assert_eq!(ran.code, 4, "{ran:#?}");
+        let why = format!("view: {place} cannot be granted to a daemon: {hidden}");
+        assert!(ran.stderr.contains(&why), "{why}: {ran:#?}");
+        assert_eq!(inside.left("8475.2"), 0);
+    }
+    for place in ["/run/granted", "/etc", "/var/tmp"] {
+        assert_eq!(daemon(place).code, 0, "{place}");
+        assert_eq!(inside.act("stop", "one", &["daemon=true"]).code, 0);
+    }
+    // What ends with its action has no time for it.
+    inside.grant("/bin/sh", &["-c", "ls /run/granted"], "view = { read = [\"/run\"] }");
+    assert!(inside.relay().unwrap()[0].contains("Exited(0)"));
+}

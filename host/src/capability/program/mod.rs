@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::policy::template::{Template, Unfit, Values, fill_all};
 use crate::policy::{KeptBy, Lifetime, Program};
+use crate::sandbox::child::hidden_below;
 use crate::sandbox::confinement::{Confinement, Limits};
 use crate::sandbox::layers;
 use crate::seam::{Answer, Error, Slot};
@@ -152,6 +153,15 @@ fn confinement(program: &Program, label: &str, values: Values<'_>) -> Answer<Con
             let place = PathBuf::from(place);
             if let Some(why) = view.refuses(template, &place, is_written) {
                 let told = format!("view: {} cannot be granted: {why}", place.display());
+                return Err(refuse(Unfit::Parameter(told)));
+            }
+            let comes_back = (program.lifetime == Lifetime::Instance).then(|| hidden_below(&place)).flatten();
+            if let Some(hidden) = comes_back {
+                let told = format!(
+                    "view: {} cannot be granted to a daemon: {hidden} would be seen as soon as it is made anew; name what is \
+                     meant in it",
+                    place.display()
+                );
                 return Err(refuse(Unfit::Parameter(told)));
             }
             places.push(place);

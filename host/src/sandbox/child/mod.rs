@@ -97,6 +97,11 @@ impl Confinement {
     }
 }
 
+/// What a directory holds that is hidden in a view, and comes back while a daemon that is granted the directory runs.
+pub fn hidden_below(path: &std::path::Path) -> Option<&'static str> {
+    view::hidden_below(path)
+}
+
 /// Becomes the program. Returns only if a step failed, with its name.
 pub fn become_program(plan: Plan) -> String {
     match steps(&plan) {
