@@ -42,6 +42,22 @@ pub fn of_plugins() -> String {
     }
 }
 
+/// What a version of Landlock does for programs; 0: there is none.
+fn of_landlock(version: u32) -> String {
+    let missing: Vec<&str> = landlock::missing(version).collect();
+    match (version, &missing[..]) {
+        // In /proc is the root of each process, as that sees it: who may trace it may go there.
+        (0, _) => "weaker: there is none: files are limited by owner, mode and view, and a program leaves its view through \
+                   /proc/PID/root of any process of its user that is not confined: give each a user of its own, or require \
+                   this layer"
+            .to_owned(),
+        (_, []) => {
+            format!("version {version}: files, TCP, devices and abstract sockets that are not granted are refused")
+        }
+        (_, missing) => format!("version {version}: {}", missing.join("; ")),
+    }
+}
+
 /// Looks for the layers. `groups` is where control groups can be made, if anywhere.
 pub fn layers(groups: Option<&std::path::Path>) -> Vec<Found> {
     let version = landlock::version();
@@ -59,15 +75,7 @@ pub fn layers(groups: Option<&std::path::Path>) -> Vec<Found> {
                     mounts,
                     may(mounts, "programs without a network have an empty one", "programs without a network cannot make sockets for one, but are in the node's (CAP_SYS_ADMIN is missing)"),
                 ),
-                Layer::Landlock => {
-                    let missing: Vec<&str> = landlock::missing(version).collect();
-                    let text = match (version, &missing[..]) {
-                        (0, _) => "weaker: there is none: files are limited by owner and mode, and by the view".to_owned(),
-                        (_, []) => format!("version {version}: files, TCP, devices and abstract sockets that are not granted are refused"),
-                        (_, missing) => format!("version {version}: {}", missing.join("; ")),
-                    };
-                    (version > 0, text)
-                }
+                Layer::Landlock => (version > 0, of_landlock(version)),
                 Layer::AbstractSockets => (
                     version >= 6,
                     may(version >= 6, "abstract sockets of others are refused", "a program with network = \"host\" can connect to abstract sockets (Linux 6.12 has what is missing)"),
@@ -93,4 +101,16 @@ pub fn lacking(require: &[Layer], groups: Option<&std::path::Path>) -> Option<St
     let words: Vec<&str> =
         layers(groups).iter().filter(|found| wanted(found)).map(|found| found.layer.word()).collect();
     (!words.is_empty()).then(|| format!("the policy requires {}, which this node does not have", words.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_landlock_it_is_said_that_a_view_can_be_left() {
+        let told = of_landlock(0);
+        assert!(told.contains("leaves its view through /proc/PID/root of any process of its user"), "{told}");
+        assert!((1..=6).all(|version| !of_landlock(version).contains("/proc")));
+    }
 }
