@@ -181,8 +181,15 @@ impl Resource for Session<'_> {
     }
 
     fn adopt(&mut self) {
-        // Of an earlier start's record it is known what that left out.
-        self.broker.record.untracked |= !self.broker.was_recorded;
+        if self.broker.was_recorded {
+            // It is known what the record of an earlier start left out.
+            return;
+        }
+        self.broker.record.untracked = true;
+        if let Err(text) = self.broker.save() {
+            // A start that goes on from here writes again, and fails there.
+            self.broker.log.error(&text);
+        }
     }
 
     fn mark(&mut self, state: State) -> Result<(), String> {

@@ -58,6 +58,9 @@ fn of_the_seam() -> Vec<(&'static str, Vec<u8>)> {
         .chain(calls(one_of_each()))
         .chain([done(Some(Health::Running))])
         .collect();
+    // It is found promoted, and does not demote.
+    let is_promoted = || done(Some(Health::Promoted));
+    let promoted = [is_promoted(), is_promoted(), FromRunner::Done(Err(failed.clone()))];
     let stop =
         [FromRunner::Log(Level::Warning, "so long\u{1b}[2J".to_owned()), done(None), done(Some(Health::NotRunning))];
     let set = |n: u8| Call::StateSet { key: format!("k{n}"), value: vec![n; 300] };
@@ -67,6 +70,8 @@ fn of_the_seam() -> Vec<(&'static str, Vec<u8>)> {
     let ask = (0..40).map(|_| FromRunner::Call(Call::StateGet { key: "large".to_owned() }));
     vec![
         ("start", seed([1, 0, 0], messages(start))),
+        ("adopt", seed([1, 0, 0], messages([done(Some(Health::Running))]))),
+        ("adopt-promoted", seed([1, 0, 0], messages(promoted))),
         ("stop", seed([1, 1, 0], messages(stop))),
         ("probe", seed([2, 2, 10], messages([FromRunner::Done(Err(failed))]))),
         ("unfit", seed([0, 3, 0], messages([FromRunner::Unfit("imports x:y/z@1.0.0".to_owned())]))),

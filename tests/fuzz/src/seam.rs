@@ -227,6 +227,7 @@ impl Resource for Runner<'_> {
 
     fn adopt(&mut self) {
         self.session.adopt();
+        self.events.push(Event::Adopted);
     }
 
     fn mark(&mut self, state: State) -> Result<(), String> {

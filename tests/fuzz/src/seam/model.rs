@@ -17,6 +17,8 @@ pub(super) enum Event {
     Called(Export),
     /// A state was marked.
     Marked(State),
+    /// It was found running, so that of its tracks nobody knows.
+    Adopted,
 }
 
 /// Splits a wire into messages; ends where one is cut off or longer than any may be.
@@ -43,6 +45,10 @@ pub(super) fn check(wire: &[u8], answers: &[u8], events: &[Event], is_recorded: 
                 continue;
             }
             Event::Marked(_) => continue,
+            Event::Adopted => {
+                model.may_leave_tracks = true;
+                continue;
+            }
             Event::Called(export) => *export,
         };
         model.changes = !matches!(export, Export::Monitor { .. } | Export::Validate { .. });
