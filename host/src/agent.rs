@@ -367,10 +367,10 @@ fn identity() -> Result<Option<user::User>, String> {
     if user::is_alone() {
         return Ok(None);
     }
-    let found = user::account(store::USER);
+    let found = user::account(user::OURS);
     found
         .map(Some)
-        .ok_or_else(|| format!("there is no user {}: run systemd-sysusers or `ocf-wasm install` again", store::USER))
+        .ok_or_else(|| format!("there is no user {}: run systemd-sysusers or `ocf-wasm install` again", user::OURS))
 }
 
 fn is_exported(action: Action, plan: &Plan) -> bool {

@@ -152,12 +152,12 @@ fn not_running(resource: &mut impl Resource) -> Outcome {
     let alive = if resource.is_recorded() { resource.tracked().alive } else { 0 };
     match alive {
         0 => Outcome::of(Exit::NotRunning),
-        1.. => Outcome::because(Exit::Generic, &still_runs(alive, CONTRADICTED)),
+        1.. => Outcome::because(Exit::Generic, &format!("{}, {CONTRADICTED}", still_runs(alive))),
     }
 }
 
-fn still_runs(alive: usize, but: &str) -> String {
-    format!("{alive} of what it started still runs{}{but}", if but.is_empty() { "" } else { ", " })
+fn still_runs(alive: usize) -> String {
+    format!("{alive} of what it started still runs")
 }
 
 /// Answers a start.
@@ -251,7 +251,7 @@ fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<usize, (Fai
     loop {
         let tracked = resource.tracked();
         let (why, says_so) = if tracked.alive > 0 {
-            (still_runs(tracked.alive, ""), false)
+            (still_runs(tracked.alive), false)
         } else {
             match crate::guard!("I6", look(resource), Seen::NotRunning) {
                 Seen::NotRunning => return Ok(tracked.held),

@@ -52,7 +52,7 @@ impl Broker<'_> {
 fn tls_helper() -> Result<endpoints::Helper, String> {
     let identity = match user::is_alone() {
         true => None,
-        false => Some(user::account(store::USER).ok_or_else(|| format!("there is no user {}", store::USER))?),
+        false => Some(user::account(user::OURS).ok_or_else(|| format!("there is no user {}", user::OURS))?),
     };
     endpoints::Helper::open(&Path::new(store::LIBEXEC).join(endpoints::TLS), identity)
 }

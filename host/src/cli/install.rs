@@ -13,6 +13,7 @@ use crate::policy::{self, Policy, Refused, lint};
 use crate::sandbox::layers;
 use crate::store::install::{self, Part};
 use crate::store::{self, Generation, list, place};
+use crate::sys::user;
 
 /// The profile of the metadata, as people write it.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -212,7 +213,7 @@ fn report(
         .filter(|found| !found.is_here)
         .map(|found| found.layer.word())
         .collect();
-    if !weaker.is_empty() && !crate::sys::user::is_alone() {
+    if !weaker.is_empty() && !user::is_alone() {
         say!("  this node has no {}: ocf-wasm check tells what that means", weaker.join(", "));
     }
     Ok(ExitCode::SUCCESS)
@@ -264,16 +265,16 @@ fn differences(old: &Description, new: &Description) -> Vec<String> {
 
 /// Makes the user that runner and compiler become, where a package has not done it.
 fn make_user() -> Result<()> {
-    if crate::sys::user::is_alone() || crate::sys::user::account(store::USER).is_some() {
+    if user::is_alone() || user::account(user::OURS).is_some() {
         return Ok(());
     }
     let made = Command::new("useradd")
         .args(["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"])
-        .args(["--comment", "OCF plugins", store::USER])
+        .args(["--comment", "OCF plugins", user::OURS])
         .status()
         .context("useradd, to make the user ocf-wasm")?;
     if !made.success() {
-        bail!("useradd could not make the user {}", store::USER);
+        bail!("useradd could not make the user {}", user::OURS);
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
+use crate::sys::user;
+
 /// What is replaced: the path, and its name below the root.
 pub(super) const OURS: [(&str, &str); 5] = [
     ("/etc/ocf-wasm", "etc"),
@@ -64,7 +66,7 @@ pub(super) fn enter(root: &Path) -> Result<PathBuf> {
     if let Some(libexec) = libexec {
         bind(&libexec, Path::new(crate::store::LIBEXEC))?;
     }
-    if is_root && crate::sys::user::account(crate::store::USER).is_none() {
+    if is_root && user::account(user::OURS).is_none() {
         invent_user(&root)?;
     }
     Ok(root)
@@ -118,11 +120,8 @@ fn make_mount_point(to: &Path) -> Result<()> {
     let missing = to.strip_prefix(&above)?;
     fs::create_dir_all(upper.join(missing))?;
     let options = format!("lowerdir={},upperdir={},workdir={}", above.display(), upper.display(), work.display());
-    let with_flags = if nix::unistd::geteuid().is_root() && crate::sys::user::is_alone() {
-        format!("{options},userxattr")
-    } else {
-        options
-    };
+    let with_flags =
+        if nix::unistd::geteuid().is_root() && user::is_alone() { format!("{options},userxattr") } else { options };
     mount(Some("overlay"), &above, Some("overlay"), MsFlags::empty(), Some(with_flags.as_str()))
         .with_context(|| format!("overlay on {}", above.display()))?;
     nix::mount::umount2(scratch, nix::mount::MntFlags::MNT_DETACH).ok();

@@ -362,7 +362,7 @@ impl Resource for Replay<'_> {
 fn start(native: &'static [u8], facts: Facts) -> Result<Process, String> {
     let identity = match user::is_alone() {
         true => None,
-        false => Some(user::account(store::USER).ok_or_else(|| format!("there is no user {}", store::USER))?),
+        false => Some(user::account(user::OURS).ok_or_else(|| format!("there is no user {}", user::OURS))?),
     };
     Process::start(native, facts, identity).map_err(|error| format!("no runner: {error}"))
 }

@@ -93,6 +93,7 @@ impl Directory {
     /// be known.
     pub fn evidence_was_lost() -> bool {
         // Where /run outlasts a boot, so does this, and what was lost is gone with the boot.
+        // Empty it is where /run had no room for the boot.
         let was_lost = match std::fs::read_to_string(LOST) {
             Ok(then) => then.is_empty() || boot::identity().is_ok_and(|now| then == now),
             Err(error) => error.kind() != io::ErrorKind::NotFound,

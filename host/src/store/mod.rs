@@ -34,8 +34,6 @@ pub const POLICY: &str = "/etc/ocf-wasm/policy";
 pub const LIBEXEC: &str = "/usr/libexec/ocf-wasm";
 /// Where Pacemaker looks for agents.
 pub const RESOURCE_D: &str = "/usr/lib/ocf/resource.d";
-/// The user that the runner and the compiler become.
-pub const USER: &str = "ocf-wasm";
 
 /// The place of a component or of a pinned policy.
 pub fn blob_path(digest: &Digest) -> PathBuf {

@@ -16,7 +16,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::Sha256;
 
-use super::{CACHE, Digest, LIB, LIBEXEC, USER, blob_path};
+use super::{CACHE, Digest, LIB, LIBEXEC, blob_path};
+use crate::sys::user;
 
 /// First bytes of a file.
 const MAGIC: &[u8; 4] = b"OWN1";
@@ -249,10 +250,10 @@ pub fn compile_component(component: File, describe_only: bool, deadline: Instant
     if describe_only {
         command.arg("--describe");
     }
-    if !crate::sys::user::is_alone() && nix::unistd::geteuid().is_root() {
+    if !user::is_alone() && nix::unistd::geteuid().is_root() {
         // Before the first install there is only nobody: as good for looking, since nothing is written.
-        let user = crate::sys::user::account(USER).or_else(|| crate::sys::user::account("nobody"));
-        let user = user.ok_or_else(|| failed(&format!("there is no user {USER}: run systemd-sysusers")))?;
+        let user = user::account(user::OURS).or_else(|| user::account("nobody"));
+        let user = user.ok_or_else(|| failed(&format!("there is no user {}: run systemd-sysusers", user::OURS)))?;
         command.uid(user.uid).gid(user.gid);
     }
     crate::sandbox::compiler::begin(&mut command);

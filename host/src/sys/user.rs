@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+/// The user that plugins, the compiler and the process for TLS run as.
+pub const OURS: &str = "ocf-wasm";
+
 /// What a process of a user runs as.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct User {

@@ -238,17 +238,16 @@ fn look_up(program: &Program, label: &str, name: &str) -> Result<Option<User>, S
     if user::is_alone() {
         return Ok(None);
     }
-    if user::account(crate::store::USER).is_some_and(|ours| user::account(name).is_some_and(|it| it.uid == ours.uid)) {
+    let missing = |what: &str, name: &str| format!("program {label}: there is no {what} {name} on this node");
+    let named = program.grant.groups.as_ref();
+    let found = if named.is_some() { user::account(name) } else { user::look_up(name) };
+    let mut found = found.ok_or_else(|| missing("user", name))?;
+    if user::account(user::OURS).is_some_and(|ours| ours.uid == found.uid) {
         return Err(format!(
             "program {label}: user {name} is that of plugins and of the compiler, which nothing else may be: name another"
         ));
     }
-    let missing = |what: &str, name: &str| format!("program {label}: there is no {what} {name} on this node");
-    let Some(groups) = &program.grant.groups else {
-        return user::look_up(name).map(Some).ok_or_else(|| missing("user", name));
-    };
-    let mut found = user::account(name).ok_or_else(|| missing("user", name))?;
-    for name in groups {
+    for name in named.into_iter().flatten() {
         found.groups.push(user::group(name).ok_or_else(|| missing("group", name))?);
     }
     Ok(Some(found))

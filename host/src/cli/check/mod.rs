@@ -22,6 +22,7 @@ use crate::policy::{
 };
 use crate::sandbox::layers;
 use crate::store::{self, Generation, install};
+use crate::sys::user;
 
 #[derive(clap::Args)]
 #[command(
@@ -282,11 +283,11 @@ fn facts_of(found: &ocf_wasm_units::Unit) -> UnitFacts {
 
 /// What this node offers, by name.
 fn node() -> Vec<(&'static str, String)> {
-    let alone = crate::sys::user::is_alone();
-    let user = match crate::sys::user::account(store::USER) {
+    let alone = user::is_alone();
+    let user = match user::account(user::OURS) {
         _ if alone => "one user only: plugins and programs run as you".to_owned(),
-        Some(user) => format!("plugins run as {} ({})", store::USER, user.uid),
-        None => here::said(&format!("there is no user {}: `ocf-wasm install` makes it", store::USER)),
+        Some(user) => format!("plugins run as {} ({})", user::OURS, user.uid),
+        None => here::said(&format!("there is no user {}: `ocf-wasm install` makes it", user::OURS)),
     };
     let groups = tree::cgroup_root();
     let found = layers::layers(groups.as_deref());

@@ -11,6 +11,7 @@ use crate::cli::{Format, rollback};
 use crate::instance::{self, Found};
 use crate::ocf::description::{AgentName, Profile};
 use crate::store::{self, Generation, Missing};
+use crate::sys::clock;
 
 /// One of them, as it is shown.
 struct Row {
@@ -88,7 +89,7 @@ fn line(row: &Row) -> String {
     let (version, short, time) = match &row.found {
         Ok(found) => {
             words.extend((found.profile == Profile::V1_0).then(|| "profile 1.0".to_owned()));
-            let time = installed_at(found).map_or_else(|| "?".to_owned(), utc);
+            let time = installed_at(found).map_or_else(|| "?".to_owned(), clock::utc);
             (found.description.version.as_str(), found.component.short(), time)
         }
         Err(what) => {
@@ -117,35 +118,4 @@ fn document(row: &Row) -> serde_json::Value {
 /// When it was installed, seconds since 1970, as far as this node's clock said anything then.
 fn installed_at(generation: &Generation) -> Option<u64> {
     Some(generation.installed_at).filter(|at| *at > 0)
-}
-
-/// A time for a person: the civil date of days since 1970, by eras of 400 years that begin in March.
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3_600, rest / 60 % 60, rest % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_shown_as_its_date() {
-        for (seconds, date) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (951_868_800, "2000-03-01 00:00:00 UTC"),
-            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
-            (1_709_164_800, "2024-02-29 00:00:00 UTC"),
-            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
-        ] {
-            assert_eq!(utc(seconds), date);
-        }
-    }
 }

@@ -9,7 +9,7 @@ mod calls;
 mod init;
 mod view;
 
-pub(crate) use view::HIDDEN;
+pub(crate) use view::{HIDDEN, hidden_below};
 
 use std::ffi::CString;
 use std::io::Error;
@@ -95,11 +95,6 @@ impl Confinement {
             limits: fixed.limits,
         })
     }
-}
-
-/// What a directory holds that is hidden in a view, and comes back while a daemon that is granted the directory runs.
-pub fn hidden_below(path: &std::path::Path) -> Option<&'static str> {
-    view::hidden_below(path)
 }
 
 /// Becomes the program. Returns only if a step failed, with its name.

@@ -81,7 +81,7 @@ pub(crate) const HIDDEN: [(&str, &str); 34] = [
 /// What is hidden in a directory and comes back there when somebody makes it anew, as a service does at its start: what
 /// hides it stands on a name, and goes when that is removed. In /etc nothing makes its directories anew, and what is
 /// replaced, such as /etc/shadow, only root and a group may read.
-pub(super) fn hidden_below(path: &Path) -> Option<&'static str> {
+pub(crate) fn hidden_below(path: &Path) -> Option<&'static str> {
     let mut below = HIDDEN.iter().map(|(hidden, _)| *hidden).filter(|hidden| Path::new(hidden).starts_with(path));
     below.find(|hidden| Path::new(hidden) != path && !path.starts_with("/etc"))
 }

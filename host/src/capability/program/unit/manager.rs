@@ -131,6 +131,8 @@ impl Asked {
 
     /// Whether it ended since its words are of another version.
     fn has_other_words(&mut self) -> bool {
+        // It has closed its end, so it ends, with a status that this changes no more; if not, it is not waited for.
+        let _ = self.child.kill();
         self.child.wait().is_ok_and(|status| status.code() == Some(OTHER_VERSION.into()))
     }
 }
