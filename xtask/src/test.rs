@@ -39,17 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Of an earlier run; that there is none is fine.
     let _ = std::fs::remove_file(&skipped);
 
-    // In the profile of the shipped compiler, so that it is not built a second time.
-    let engine = ["--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"];
-    let packages = ["ocf-agent", "ocf-agent-macros", "greeter", "xtask", "ocf-wasm-fuzz"].iter().chain(&dist::PLUGINS);
-    let sdk: Vec<&str> = packages.flat_map(|package| ["--package", package]).collect();
-    let groups: [(&str, Vec<&str>); 5] = [
-        ("the host, natively", vec!["--package", "ocf-wasm", "--features", "tool", "--lib"]),
-        ("engine and compiler", [&engine[..], &["--package", "ocf-wasm-compile"]].concat()),
-        ("TLS", vec!["--package", "ocf-wasm-tls"]),
-        ("the SDK with its examples, the plugins natively", sdk),
-        ("what is shipped, from outside", vec!["--package", "ocf-wasm-tests"]),
-    ];
+    let groups = groups();
     let mut tally = Tally::default();
     for (number, (name, packages)) in groups.iter().enumerate() {
         println!("== {name} ({} of {}, {} passed so far)", number + 1, groups.len(), tally.passed);
@@ -92,6 +82,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 /// If it does not build.
 pub(crate) fn reach() -> Result<()> {
     must(&mut cargo(&["build", "--release", "--target", &super::triple(), "--package", "reach"]))
+}
+
+/// What is given to cargo test at once: its name, and which packages.
+fn groups() -> [(&'static str, Vec<&'static str>); 5] {
+    // In the profile of the shipped compiler, so that it is not built a second time.
+    let engine = ["--profile", "tool", "--package", "ocf-wasm-engine", "--features", "compile,run"];
+    let sdk = ["ocf-agent", "ocf-agent-macros", "ocf-agent-recording", "greeter", "xtask", "ocf-wasm-fuzz"];
+    let sdk = sdk.iter().chain(&dist::PLUGINS).flat_map(|package| ["--package", package]).collect();
+    [
+        ("the host, natively", vec!["--package", "ocf-wasm", "--features", "tool", "--lib"]),
+        ("engine and compiler", [&engine[..], &["--package", "ocf-wasm-compile"]].concat()),
+        ("TLS and units", vec!["--package", "ocf-wasm-tls", "--package", "ocf-wasm-units"]),
+        ("the SDK with its examples, the plugins natively", sdk),
+        ("what is shipped, from outside", vec!["--package", "ocf-wasm-tests"]),
+    ]
 }
 
 /// A shell that starts something in the background lets it ignore SIGINT and SIGQUIT, nohup SIGHUP too, and every child
@@ -170,6 +175,20 @@ mod tests {
         let said = String::from_utf8(shell.output().unwrap().stdout).unwrap();
         let mask = u64::from_str_radix(said.trim().rsplit('\t').next().unwrap(), 16).unwrap();
         assert_eq!(mask & 0b111, 0, "{said}");
+    }
+
+    #[test]
+    fn no_member_is_forgotten() {
+        let output =
+            super::super::cargo(&["metadata", "--format-version", "1", "--locked", "--no-deps"]).output().unwrap();
+        let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let members = metadata["packages"].as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap());
+        let groups = groups();
+        let is_tested =
+            |member: &str| groups.iter().any(|(_, words)| words.windows(2).any(|w| w == ["--package", member]));
+        let untested: Vec<&str> = members.filter(|member| !is_tested(member)).collect();
+        // Guests and a program that tests run: they have none of their own.
+        assert_eq!(untested, ["hostile-guest", "broken-guest", "reach"]);
     }
 
     #[test]
