@@ -9,9 +9,10 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 
 use super::landlock::Domain;
+use super::limits;
 use super::seccomp::{Filter, Refusal, Row};
 use crate::sys::{fd, fork, rights};
 
@@ -20,7 +21,7 @@ const ADDRESS_SPACE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// Seconds of processor time; 64 MiB of plain code need about 45.
 const CPU_SECONDS: u64 = 120;
 
-/// All that is left. A row that no component needs fails `tests/tests/cache`.
+/// All that is left. A row that no component needs fails `tests/tests/compiler.rs`.
 pub const CALLS: &[Row] = &[
     Row::always(libc::SYS_read, "read", "the component, from what it has open"),
     Row::always(libc::SYS_write, "write", "what was made of it, or why nothing was"),
@@ -67,17 +68,15 @@ pub fn enter() -> Result<(), String> {
     // 3. Nobody of that user may look inside or attach.
     nix::sys::prctl::set_dumpable(false).map_err(|error| step("dumpable")(error.into()))?;
     // 4. No process, no further descriptor, no file, no core, no memory and no time beyond its own.
-    for (resource, most) in [
+    limits::lower(&[
         (Resource::RLIMIT_NPROC, 0),
         (Resource::RLIMIT_NOFILE, 0),
         (Resource::RLIMIT_FSIZE, 0),
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_AS, ADDRESS_SPACE_BYTES),
         (Resource::RLIMIT_CPU, CPU_SECONDS),
-    ] {
-        let (soft, hard) = getrlimit(resource).map_err(|error| step("limits")(error.into()))?;
-        setrlimit(resource, most.min(soft), most.min(hard)).map_err(|error| step("limits")(error.into()))?;
-    }
+    ])
+    .map_err(step("limits"))?;
     // 5. No system call but these. Another fails, and is no death: the C library is the distribution's, which may ask one
     //    day for what it can do without.
     Filter::only(CALLS, Refusal::Error(libc::ENOSYS))?.install().map_err(|error| format!("seccomp: {error}"))

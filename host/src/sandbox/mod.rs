@@ -9,6 +9,7 @@ pub mod confinement;
 pub mod escaped;
 pub mod landlock;
 pub mod layers;
+pub mod limits;
 pub mod runner;
 pub mod seccomp;
 pub mod tls;

@@ -7,11 +7,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 
 use super::calls::CALLS;
 use super::landlock::Domain;
+use super::limits;
 use super::seccomp::{Filter, Refusal};
 use crate::guard;
 use crate::sys::user::User;
@@ -56,7 +57,7 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
     nix::sys::prctl::set_dumpable(false).map_err(|error| step("dumpable")(error.into()))?;
     // 7. No process, no descriptor, no file, no core, no memory beyond what the plugin may have, no time beyond its own.
     let seconds = bounds.until.saturating_duration_since(Instant::now()).as_secs() + 2;
-    for (resource, most) in [
+    let limits = [
         (Resource::RLIMIT_NPROC, 0),
         (Resource::RLIMIT_NOFILE, 0),
         (Resource::RLIMIT_FSIZE, 0),
@@ -64,13 +65,8 @@ pub fn enter(channel: i32, identity: Option<&User>, broker: Pid, bounds: &Bounds
         (Resource::RLIMIT_DATA, had_bytes + bounds.more_data_bytes),
         (Resource::RLIMIT_STACK, bounds.stack_bytes),
         (Resource::RLIMIT_CPU, seconds),
-    ] {
-        // What is nothing needs no look at what it was.
-        let hard = if most == 0 { 0 } else { getrlimit(resource).map_err(|error| step("limits")(error.into()))?.1 };
-        guard!("limits", {
-            setrlimit(resource, most.min(hard), most.min(hard)).map_err(|error| step("limits")(error.into()))?;
-        });
-    }
+    ];
+    guard!("limits", { limits::lower(&limits).map_err(step("limits"))? });
     Ok(())
 }
 

@@ -9,10 +9,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 
 use super::landlock::{Domain, Right};
+use super::limits;
 use super::seccomp::{Filter, Refusal, Row, When};
 use crate::sys::user::User;
 use crate::sys::{exec, fd, fork, rights, user};
@@ -113,7 +114,7 @@ fn prepare(plan: &Plan) -> Result<Filter, String> {
     fork::die_with(plan.broker);
     // 6. No process, no further descriptor, no file, no core, no memory and no time beyond its own.
     let seconds = plan.until.saturating_duration_since(Instant::now()).as_secs() + 2;
-    for (resource, most) in [
+    limits::lower(&[
         (Resource::RLIMIT_NPROC, 0),
         // Those that it has: Rust looks at them at its start.
         (Resource::RLIMIT_NOFILE, 3),
@@ -122,9 +123,7 @@ fn prepare(plan: &Plan) -> Result<Filter, String> {
         (Resource::RLIMIT_DATA, DATA_BYTES),
         (Resource::RLIMIT_STACK, STACK_BYTES),
         (Resource::RLIMIT_CPU, seconds),
-    ] {
-        let (_, hard) = getrlimit(resource).map_err(|error| step("limits")(error.into()))?;
-        setrlimit(resource, most.min(hard), most.min(hard)).map_err(|error| step("limits")(error.into()))?;
-    }
+    ])
+    .map_err(step("limits"))?;
     Filter::only(CALLS, Refusal::Death)
 }
