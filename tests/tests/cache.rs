@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Barrier;
 
-use ocf_wasm_tests::host::{Ran, TestHost, dist, free_port, is_root, plugin, policy_of};
+use ocf_wasm_tests::host::{Ran, TestHost, dist, free_port, is_root, plugin, policy_of, variant_of};
 
 const DUMMY: &str = "ocf-wasm/dummy";
 const SERVER: &str = "ocf-wasm/sample-tcp-server";
@@ -165,5 +165,41 @@ fn native_code_that_somebody_else_could_have_written_is_made_anew() {
         let now = fs::metadata(&code).unwrap();
         assert_eq!((now.uid(), now.mode() & 0o777), (0, 0o600), "{what}");
     }
+    let _ = host.action(DUMMY, "stop").is(0);
+}
+
+#[test]
+fn what_is_rolled_back_to_is_compiled_before_anything_changes() {
+    let counted = Counted::new();
+    let host = &counted.host;
+    host.policy(DUMMY, &policy_of("dummy"));
+    host.add(&plugin("dummy"), &[]);
+    let first = host.run(&["-o", "json", "list"]).json()["agents"][0]["digest"].as_str().unwrap().to_owned();
+    host.add(&variant_of(&plugin("dummy"), 2, host.path()), &[]);
+    let empty = || {
+        for entry in fs::read_dir(host.path().join("cache")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let _ = counted.compiled();
+    };
+
+    // Another engine's, or another disk's: there is no code of it.
+    empty();
+    let _ = host.run(&["rollback", DUMMY, "--next-start"]).is(0);
+    assert_eq!(counted.compiled(), 1);
+    let _ = host.action(DUMMY, "start").is(0);
+    let _ = host.action(DUMMY, "stop").is(0);
+    assert_eq!(counted.compiled(), 0, "a start waits for no compiler");
+
+    // What cannot be compiled is not rolled back to.
+    let _ = host.run(&["rollback", DUMMY, "--to", "2", "--next-start"]).is(0);
+    empty();
+    let blob = host.path().join("lib/blobs").join(first.replace(':', "/"));
+    fs::remove_file(&blob).unwrap();
+    let refused = host.run(&["rollback", DUMMY, "--to", "1", "--next-start"]);
+    let told = refused.stderr.contains("of generation 1: is not in the store; nothing was changed");
+    assert!(refused.code == 1 && told, "{refused:#?}");
+    assert_eq!(host.run(&["-o", "json", "list", DUMMY]).json()["current"], 2);
+    let _ = host.action(DUMMY, "start").is(0);
     let _ = host.action(DUMMY, "stop").is(0);
 }

@@ -15,8 +15,8 @@ use crate::plan::{self, Plan};
 use crate::report::Log;
 use crate::store::{self, Generation};
 
-/// How long one monitor may take here: the two of an instance keep a stop waiting, which fences the node if it waits for
-/// longer than its own time, mostly 20 s.
+/// How long planning, and then each of two monitors, may take here: together, 15 s at most, they keep a stop of that
+/// instance waiting, which fences the node if it waits for longer than its own time, mostly 20 s.
 const MONITOR: Duration = Duration::from_secs(5);
 /// How long an action of the cluster's is waited for.
 const LOCK: Duration = Duration::from_secs(20);

@@ -24,9 +24,6 @@ use crate::store;
 use crate::store::install::{self, Examined};
 use crate::sys::user;
 
-/// How long the code may take to load.
-const LOAD: Duration = Duration::from_mins(5);
-
 /// Replays a file and prints where it goes another way.
 ///
 /// # Errors
@@ -44,7 +41,8 @@ pub(super) fn run(
     let parsed = Action::parse(action).with_context(|| format!("unknown action {action}"))?;
     ensure!(Action::parse(&recording.action) == Some(parsed), "records {}, and not {action}", recording.action);
     install::keep(examined)?;
-    let native = store::ensure_native(&examined.digest, Instant::now() + LOAD).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let native = store::ensure_native(&examined.digest, Instant::now() + install::COMPILE)
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
     let facts = facts(&recording, &examined.description, overridden)?;
     let mut replay = Replay::new(&recording, native, facts);
     let outcome = contract::act(&mut replay, parsed, recording.probe, recording.level);

@@ -1,6 +1,7 @@
 //! `rollback`: back to an earlier generation.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -39,6 +40,13 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     };
     let generation = store::generation(&agent, number)
         .map_err(|_| anyhow::anyhow!("{agent} has no generation {number}; there are {known:?}"))?;
+    // A start waits for no compiler, and no lock is held meanwhile.
+    if let Err(error) = store::ensure_native(&generation.component, Instant::now() + install::COMPILE) {
+        bail!(
+            "{agent}: component {} of generation {number}: {error}; nothing was changed",
+            generation.component.short()
+        );
+    }
     let trials = if arguments.next_start { Vec::new() } else { repin::try_all(&agent, number, &generation)? };
     install::switch(&agent, number, false)?;
     let repinned = repin::keep_all(trials)?;

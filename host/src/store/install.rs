@@ -17,8 +17,8 @@ use crate::ocf::metadata;
 
 /// Bytes of the largest metadata document.
 const METADATA_BYTES: usize = 256 * 1024;
-/// How long compiling at install may take.
-const COMPILE: Duration = Duration::from_mins(5);
+/// How long compiling may take at an install, a rollback or a replay.
+pub const COMPILE: Duration = Duration::from_mins(5);
 
 /// A component that was read, compiled and understood; nothing is installed yet.
 #[derive(Debug)]
