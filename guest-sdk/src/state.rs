@@ -3,8 +3,9 @@
 //! Private to this instance on this node, gone after a reboot or a verified stop. It is a notebook, not evidence: what
 //! runs is for the host to know. A key is 1-64 of `a`-`z`, `0`-`9`, `-`, `.`; a value is at most 64 KiB.
 //!
-//! Errors of all: `Invalid` for a key or a size out of range, and for a change in `monitor` or `validate`;
-//! `Unavailable` if the notebook cannot be read or written.
+//! Errors of all: `Invalid` for a key or a size out of range, and for a change in `monitor` or `validate`; `Other` if it
+//! cannot be written since /run is full or read-only. In a `stop` that is no error: what is set then may be gone with the
+//! action.
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

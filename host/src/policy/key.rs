@@ -133,7 +133,7 @@ tables! {
         "limits" "see `limits`" "a table with `memory`, `tasks`, `cpu`, `nofile`, `fsize` and `output`" "limits = { memory = \"256MiB\", tasks = 64 }"
             "How much it may use.";
         "rate" "any number" "a number from 1 to 6000" "rate = 60"
-            "How often it may be started within a minute, for this instance. What comes too soon is denied.";
+            "How often it may be started within a minute, for this instance. What comes too soon is denied. Where /run is full or read-only nobody can count, so a monitor and a stop run it uncounted.";
         "require" "none: a node that lacks a layer is weaker" "a list: \"view\", \"network\", \"landlock\", \"abstract-sockets\", \"cgroup\"" "require = [\"view\", \"landlock\"]"
             "Layers of the sandbox without which it is not run. `ocf-wasm check` says what this node has.";
         "namespaces" "the node's" "a list: \"pid\", \"ipc\", \"uts\", \"cgroup\"" "namespaces = [\"ipc\"]"
