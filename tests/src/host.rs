@@ -84,6 +84,12 @@ impl TestHost {
     /// Makes an empty root for the binaries of another tree than that of [`dist`].
     pub fn of(tree: &Path) -> Self {
         let root = tempfile::Builder::new().prefix("ocf-wasm-test-").tempdir().unwrap();
+        // Whole from the first moment on, so that a test may put files of its own beside.
+        for (name, mode) in [("etc", 0o755), ("lib", 0o755), ("cache", 0o700), ("run", 0o700), ("resource.d", 0o755)] {
+            let path = root.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
         Self { root, tool: tree.join("usr/bin/ocf-wasm"), calls: AtomicU32::new(0), tree: None }
     }
 

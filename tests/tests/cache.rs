@@ -197,7 +197,7 @@ fn what_is_rolled_back_to_is_compiled_before_anything_changes() {
     let blob = host.path().join("lib/blobs").join(first.replace(':', "/"));
     fs::remove_file(&blob).unwrap();
     let refused = host.run(&["rollback", DUMMY, "--to", "1", "--next-start"]);
-    let told = refused.stderr.contains("of generation 1: is not in the store; nothing was changed");
+    let told = refused.stderr.contains("is not in the store any more; nothing was changed");
     assert!(refused.code == 1 && told, "{refused:#?}");
     assert_eq!(host.run(&["-o", "json", "list", DUMMY]).json()["current"], 2);
     let _ = host.action(DUMMY, "start").is(0);

@@ -44,7 +44,7 @@ use crate::sys::interrupt;
 struct Arguments {
     /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
     /// DIR/lib for /var/lib/ocf-wasm, DIR/run for /run/ocf-wasm, DIR/resource.d for /usr/lib/ocf/resource.d, also where
-    /// an agent's own messages name those
+    /// an agent's own messages name those. DIR is made, or empty, or was one before
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     /// How to print
@@ -150,7 +150,7 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
             here::is(entered);
         }
         let acts = matches!(&verb, Verb::Run(run) if run.acts());
-        if format == Format::Text && (acts || matches!(&verb, Verb::Check(_))) {
+        if format == Format::Text && (acts || is_named && matches!(&verb, Verb::Check(_))) {
             private::tell_whose(root)?;
         }
     }

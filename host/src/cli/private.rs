@@ -4,12 +4,15 @@
 //! shows as the overflow user's, and no control group can be made. The agent notices and says so.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Uid;
 
 use crate::sys::user;
 
@@ -22,12 +25,24 @@ pub(super) const OURS: [(&str, &str); 5] = [
     ("/usr/lib/ocf/resource.d", "resource.d"),
 ];
 
+/// What else is in a private root.
+const BESIDE: [&str; 3] = ["passwd", "group", "libexec"];
+
+/// That this root has a user that the node has not.
+static INVENTED: OnceLock<()> = OnceLock::new();
+
+/// Whether the node itself has no user for plugins, and what is said of it comes from the private root that was entered.
+pub(super) fn has_invented_user() -> bool {
+    INVENTED.get().is_some()
+}
+
 /// Where `run` works if no root is named: kept from one call to the next, so that a start can be stopped.
 ///
 /// # Errors
 /// If neither `XDG_STATE_HOME` nor HOME is set.
 pub(super) fn default_root() -> Result<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    // By the standard what is relative, or empty, is as good as unset.
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let base = state.or_else(home).context("neither XDG_STATE_HOME nor HOME is set: name a directory with --root")?;
     Ok(base.join("ocf-wasm"))
@@ -36,19 +51,24 @@ pub(super) fn default_root() -> Result<PathBuf> {
 /// Enters the private root for the rest of this process, and returns its whole path.
 ///
 /// # Errors
-/// If the kernel does not let us make namespaces, or DIR cannot be made.
+/// If the kernel does not let us make namespaces, or DIR cannot be made, or holds what no private root does.
 pub(super) fn enter(root: &Path) -> Result<PathBuf> {
     fs::create_dir_all(root).with_context(|| root.display().to_string())?;
     let root = root.canonicalize()?;
+    ensure_is_one(&root)?;
     let libexec = libexec()?;
     let uid = nix::unistd::geteuid();
     let is_root = uid.is_root();
     for (_, name) in OURS {
         let path = root.join(name);
-        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         let mode = if matches!(name, "run" | "cache") { 0o700 } else { 0o755 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-            .with_context(|| format!("{}: is the root {} another user's?", path.display(), root.display()))?;
+        match fs::create_dir(&path) {
+            // Whatever the umask says; what was there keeps its mode.
+            Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(mode)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && (is_root || is_owned(&path, uid)) => Ok(()),
+            Err(error) => Err(error),
+        }
+        .with_context(|| format!("{}: is the root {} another user's?", path.display(), root.display()))?;
     }
     let flags = if is_root { CloneFlags::CLONE_NEWNS } else { CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER };
     let gid = nix::unistd::getegid();
@@ -68,8 +88,32 @@ pub(super) fn enter(root: &Path) -> Result<PathBuf> {
     }
     if is_root && user::account(user::OURS).is_none() {
         invent_user(&root)?;
+        let _ = INVENTED.set(());
     }
     Ok(root)
+}
+
+fn is_owned(path: &Path, uid: Uid) -> bool {
+    path.metadata().is_ok_and(|found| found.uid() == uid.as_raw())
+}
+
+/// Refuses a directory that is something else: all that is ours is there already, or nothing is that is not.
+fn ensure_is_one(root: &Path) -> Result<()> {
+    let is_directory = |name: &str| root.join(name).symlink_metadata().is_ok_and(|found| found.is_dir());
+    if OURS.iter().all(|(_, name)| is_directory(name)) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(root).with_context(|| root.display().to_string())? {
+        let name = entry?.file_name();
+        let is_ours = OURS.iter().any(|(_, ours)| name == *ours && is_directory(ours));
+        ensure!(
+            is_ours || BESIDE.iter().any(|beside| name == *beside),
+            "{} is no private root, since {} is in it: name an empty directory, or one that does not exist",
+            root.display(),
+            name.display()
+        );
+    }
+    Ok(())
 }
 
 /// The binaries beside this one: `libexec/ocf-wasm` of the tree that this program was started from, unless that is

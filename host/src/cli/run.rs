@@ -30,7 +30,8 @@ pub(super) struct Arguments {
     /// A parameter, such as -p port=5600; once for each
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// The policy; the one in the private root if not given
+    /// The policy; it takes the place of that in the private root, which is kept beside it as TYPE.toml.old. If not given,
+    /// the one there
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The instance's name
@@ -121,8 +122,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         Subject::Agent(name) => name.clone(),
     };
     if let Some(policy) = &arguments.policy {
-        let text = std::fs::read(policy).with_context(|| policy.display().to_string())?;
-        grant(&agent, &text)?;
+        let text = std::fs::read_to_string(policy).with_context(|| policy.display().to_string())?;
+        super::check::must_be_good(&text, policy)?;
+        replace_policy(&agent, policy, &text)?;
     }
     let file = Path::new(store::RESOURCE_D).join(&agent.provider).join(&agent.kind);
     if !file.exists() {
@@ -193,6 +195,18 @@ fn wait_for_end(child: &Child) -> std::io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Puts the policy of a file in its place, and keeps what was there beside it.
+pub(super) fn replace_policy(agent: &AgentName, file: &Path, text: &str) -> Result<()> {
+    let place = store::policy_path(agent);
+    if std::fs::read(&place).is_ok_and(|before| before != text.as_bytes()) {
+        let aside = place.with_extension("toml.old");
+        std::fs::rename(&place, &aside).with_context(|| aside.display().to_string())?;
+        let kept = here::path(&aside);
+        eprintln!("note: {} takes the place of another policy, which is now {}", file.display(), kept.display());
+    }
+    grant(agent, text.as_bytes())
 }
 
 /// Puts a policy in its place.

@@ -263,12 +263,16 @@ impl Part {
     }
 }
 
+/// Whether the store has the bytes of a component, as they were.
+pub fn is_kept(digest: &Digest) -> bool {
+    super::kept(digest).is_ok_and(|bytes| Digest::of(&bytes) == *digest)
+}
+
 /// What of a component that is installed already is lost or damaged, and will be put back.
 pub fn lost(examined: &Examined) -> Vec<Part> {
     let digest = &examined.digest;
-    let is_kept = super::kept(digest).is_ok_and(|bytes| Digest::of(&bytes) == *digest);
     let parts = [
-        (Part::Component, is_kept),
+        (Part::Component, is_kept(digest)),
         (Part::Native, native::is_there(digest)),
         (Part::Link, place::is_right(&examined.description.name)),
         (Part::List, list::is_whole()),
@@ -282,9 +286,7 @@ pub fn lost(examined: &Examined) -> Vec<Part> {
 /// What the kernel says.
 pub fn keep(examined: &Examined) -> Result<()> {
     let blob = super::blob_path(&examined.digest);
-    if blob.symlink_metadata().is_ok()
-        && !super::kept(&examined.digest).is_ok_and(|b| Digest::of(&b) == examined.digest)
-    {
+    if blob.symlink_metadata().is_ok() && !is_kept(&examined.digest) {
         // What is kept under a digest is never written again, unless it is not what the digest says.
         fs::remove_file(&blob).with_context(|| blob.display().to_string())?;
     }

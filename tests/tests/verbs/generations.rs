@@ -84,6 +84,23 @@ fn what_is_damaged_or_taken_away_is_listed_as_that() {
     assert_eq!((&listed(&host)["current"], &listed(&host)["rollback"]), (&json!(null), &json!(null)));
     let _ = good(host.run(&["rollback", DUMMY, "--to", "2"]));
     assert_eq!(listed(&host)["current"], 2);
+    let digest = listed(&host)["generations"][1]["digest"].as_str().unwrap().replace(':', "/");
+    let (blob, lost) = (host.path().join("lib/blobs").join(digest), "its component is not in the store any more");
+    let bytes = fs::read(&blob).unwrap();
+    for damaged in [None, Some(&b"another"[..])] {
+        match damaged {
+            Some(bytes) => fs::write(&blob, bytes).unwrap(),
+            None => fs::remove_file(&blob).unwrap(),
+        }
+        assert_eq!(listed(&host)["generations"][1]["damage"], lost);
+        assert!(remarks(&host, 2).ends_with(&format!("damaged: {lost}")), "{}", remarks(&host, 2));
+        bad(
+            &host.run(&["rollback", DUMMY, "--to", "2"]),
+            &["of generation 2", "nothing was changed", "install the same"],
+        );
+    }
+    fs::write(&blob, bytes).unwrap();
+    let _ = good(host.run(&["rollback", DUMMY, "--to", "2"]));
     fs::remove_dir_all(agents.join("2")).unwrap();
     let shown = good(host.run(&["list", DUMMY])).stdout;
     let next = format!("2 is current and not there: ocf-wasm --root {root} check tells what to do\n");

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use self::damage::Damage;
 use self::fit::Misfit;
-use super::{Format, here};
+use super::{Format, here, private};
 use crate::capability::program::{self, tree, unit};
 use crate::capability::{endpoint, path};
 use crate::ocf::description::{AgentName, Profile};
@@ -168,6 +168,19 @@ pub(super) fn text_of(mistakes: &[Diagnostic]) -> String {
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// Refuses a policy with mistakes, of which all are told.
+///
+/// # Errors
+/// The mistakes.
+pub(super) fn must_be_good(text: &str, path: &Path) -> Result<()> {
+    let Err(mut mistakes) = Policy::parse_all(text, path) else { return Ok(()) };
+    if let [_] = mistakes[..] {
+        return Err(mistakes.remove(0).into());
+    }
+    let told = text_of(&mistakes);
+    bail!("{}", told.strip_prefix("error: ").unwrap_or(&told).to_owned());
+}
+
 /// What programs are told of a danger.
 fn told(diagnostic: &Diagnostic, risk: &str) -> serde_json::Value {
     serde_json::json!({
@@ -284,7 +297,9 @@ fn facts_of(found: &ocf_wasm_units::Unit) -> UnitFacts {
 /// What this node offers, by name.
 fn node() -> Vec<(&'static str, String)> {
     let alone = user::is_alone();
-    let user = match user::account(user::OURS) {
+    // A root that nobody named is only there to look from: it says nothing of the node.
+    let is_made_up = private::has_invented_user() && !here::is_private();
+    let user = match user::account(user::OURS).filter(|_| !is_made_up) {
         _ if alone => "one user only: plugins and programs run as you".to_owned(),
         Some(user) => format!("plugins run as {} ({})", user::OURS, user.uid),
         None => here::said(&format!("there is no user {}: `ocf-wasm install` makes it", user::OURS)),

@@ -10,13 +10,15 @@ use anyhow::{Result, bail};
 use crate::cli::{Format, rollback};
 use crate::instance::{self, Found};
 use crate::ocf::description::{AgentName, Profile};
-use crate::store::{self, Generation, Missing};
+use crate::store::{self, Generation, Missing, install};
 use crate::sys::clock;
 
 /// One of them, as it is shown.
 struct Row {
     number: u32,
-    found: Result<Generation, String>,
+    /// What is known of it.
+    found: Option<Generation>,
+    damage: Option<String>,
     is_current: bool,
     is_next: bool,
     instances: Vec<String>,
@@ -30,15 +32,21 @@ pub(super) fn run(agent: &AgentName, format: Format) -> Result<ExitCode> {
     let current = store::current(agent);
     let back = current.and_then(|current| rollback::before(agent, &known, current));
     let mut users = users(agent);
-    let row = |number: u32| Row {
-        number,
-        found: store::generation(agent, number).map_err(|missing| match missing {
-            Missing::NotInstalled => "not there".to_owned(),
-            Missing::Damaged(what) => what,
-        }),
-        is_current: current == Some(number),
-        is_next: back == Some(number),
-        instances: users.remove(&number).unwrap_or_default(),
+    let row = |number: u32| {
+        let (found, damage) = match store::generation(agent, number) {
+            Ok(found) if install::is_kept(&found.component) => (Some(found), None),
+            Ok(found) => (Some(found), Some("its component is not in the store any more".to_owned())),
+            Err(Missing::NotInstalled) => (None, Some("not there".to_owned())),
+            Err(Missing::Damaged(what)) => (None, Some(what)),
+        };
+        Row {
+            number,
+            found,
+            damage,
+            is_current: current == Some(number),
+            is_next: back == Some(number),
+            instances: users.remove(&number).unwrap_or_default(),
+        }
     };
     let rows: Vec<Row> = known.iter().copied().map(row).collect();
     if !instance::can_be_seen() {
@@ -87,22 +95,20 @@ fn line(row: &Row) -> String {
         words.push(format!("used by {}", row.instances.join(", ")));
     }
     let (version, short, time) = match &row.found {
-        Ok(found) => {
+        Some(found) => {
             words.extend((found.profile == Profile::V1_0).then(|| "profile 1.0".to_owned()));
             let time = installed_at(found).map_or_else(|| "?".to_owned(), clock::utc);
             (found.description.version.as_str(), found.component.short(), time)
         }
-        Err(what) => {
-            words.push(format!("damaged: {what}"));
-            ("?", "?", "?".to_owned())
-        }
+        None => ("?", "?", "?".to_owned()),
     };
+    words.extend(row.damage.as_ref().map(|what| format!("damaged: {what}")));
     let line = format!("{:>5}  {version:10} {short:12}  {time:23}  {}", row.number, words.join("; "));
     line.trim_end().to_owned()
 }
 
 fn document(row: &Row) -> serde_json::Value {
-    let found = row.found.as_ref().ok();
+    let found = row.found.as_ref();
     let profile = |found: &Generation| if found.profile == Profile::V1_0 { "1.0" } else { "1.1" };
     serde_json::json!({
         "generation": row.number,
@@ -111,7 +117,7 @@ fn document(row: &Row) -> serde_json::Value {
         "profile": found.map(profile),
         "installed_at": found.and_then(installed_at),
         "current": row.is_current, "rollback": row.is_next, "instances": row.instances,
-        "damage": row.found.as_ref().err(),
+        "damage": row.damage,
     })
 }
 

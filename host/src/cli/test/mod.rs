@@ -25,8 +25,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use super::Format;
-use super::run::{grant, install_here, parameter};
-use crate::policy::Policy;
+use super::run::{install_here, parameter, replace_policy};
+use crate::instance::{self, Found};
 use crate::store::{self, install};
 use crate::sys::interrupt;
 
@@ -167,6 +167,20 @@ pub(super) fn list(format: Format) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Each check begins with a node on which nothing runs, and what a person runs in a root of his own is not for us to end.
+fn ensure_nothing_runs() -> Result<()> {
+    let runs = |(_, instance, directory): (_, String, instance::Directory)| {
+        matches!(directory.record(), Found::Record(record) if record.state.is_active()).then_some(instance)
+    };
+    let running: Vec<String> = instance::list().into_iter().filter_map(runs).collect();
+    anyhow::ensure!(
+        running.is_empty(),
+        "{} would be ended: stop what runs in this root, or leave --root away, and the checks have one of their own",
+        running.join(", ")
+    );
+    Ok(())
+}
+
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     let component = arguments.component.as_deref().context("a component")?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
@@ -194,16 +208,12 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
             ));
         }
     };
-    if let Err(mut mistakes) = Policy::parse_all(&policy, arguments.policy.as_deref().unwrap_or(&beside)) {
-        if let [_] = mistakes[..] {
-            return Err(mistakes.remove(0).into());
-        }
-        let told = super::check::text_of(&mistakes);
-        bail!("{}", told.strip_prefix("error: ").unwrap_or(&told).to_owned());
-    }
+    let named = arguments.policy.as_deref().unwrap_or(&beside);
+    super::check::must_be_good(&policy, named)?;
     not_interrupted()?;
+    ensure_nothing_runs()?;
     let agent = install_here(&examined)?;
-    grant(&agent, policy.as_bytes())?;
+    replace_policy(&agent, named, &policy)?;
     store::keep(policy.as_bytes()).context("the store")?;
 
     let scratch = Scratch::new()?;
