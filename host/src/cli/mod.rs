@@ -44,7 +44,8 @@ use crate::sys::interrupt;
 struct Arguments {
     /// Work in a private root: nothing but DIR is touched, and no root is needed. DIR/etc stands for /etc/ocf-wasm,
     /// DIR/lib for /var/lib/ocf-wasm, DIR/run for /run/ocf-wasm, DIR/resource.d for /usr/lib/ocf/resource.d, also where
-    /// an agent's own messages name those. DIR is made, or empty, or was one before
+    /// an agent's own messages name those. DIR is made if it is not there; one in
+    /// which there are other directories is refused
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     /// How to print

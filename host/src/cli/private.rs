@@ -25,8 +25,8 @@ pub(super) const OURS: [(&str, &str); 5] = [
     ("/usr/lib/ocf/resource.d", "resource.d"),
 ];
 
-/// What else is in a private root.
-const BESIDE: [&str; 3] = ["passwd", "group", "libexec"];
+/// A link in a private root to the directory whose binaries were used there last.
+const LIBEXEC: &str = "libexec";
 
 /// That this root has a user that the node has not.
 static INVENTED: OnceLock<()> = OnceLock::new();
@@ -97,17 +97,19 @@ fn is_owned(path: &Path, uid: Uid) -> bool {
     path.metadata().is_ok_and(|found| found.uid() == uid.as_raw())
 }
 
-/// Refuses a directory that is something else: all that is ours is there already, or nothing is that is not.
+/// Refuses a directory that is something else: all that is ours is there already, or nothing is there but files that
+/// somebody put there to try them.
 fn ensure_is_one(root: &Path) -> Result<()> {
     let is_directory = |name: &str| root.join(name).symlink_metadata().is_ok_and(|found| found.is_dir());
     if OURS.iter().all(|(_, name)| is_directory(name)) {
         return Ok(());
     }
     for entry in fs::read_dir(root).with_context(|| root.display().to_string())? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
         let is_ours = OURS.iter().any(|(_, ours)| name == *ours && is_directory(ours));
         ensure!(
-            is_ours || BESIDE.iter().any(|beside| name == *beside),
+            is_ours || name == LIBEXEC || entry.file_type()?.is_file(),
             "{} is no private root, since {} is in it: name an empty directory, or one that does not exist",
             root.display(),
             name.display()
@@ -131,7 +133,7 @@ fn libexec() -> Result<Option<PathBuf>> {
 /// If it is not known where this program lies.
 pub(super) fn tell_whose(root: &Path) -> Result<()> {
     let Some(libexec) = libexec()? else { return Ok(()) };
-    let shown = root.join("libexec");
+    let shown = root.join(LIBEXEC);
     if fs::read_link(&shown).is_ok_and(|before| before == libexec) {
         return Ok(());
     }

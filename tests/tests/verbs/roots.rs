@@ -39,10 +39,11 @@ fn a_directory_of_others_is_no_private_root_and_stays_as_it_is() {
     fs::remove_file(root.join("run")).unwrap();
 
     // What somebody prepared keeps its mode, and once it is whole, anything may lie beside.
+    fs::write(root.join("draft.toml"), "").unwrap();
     let _ = good(tool(&["list"]));
     assert_eq!(modes(root)["etc"], 0o700);
     assert_eq!((modes(root)["run"], modes(root)["resource.d"]), (0o700, 0o755));
-    fs::write(root.join("notes"), "").unwrap();
+    fs::create_dir(root.join("notes")).unwrap();
     let _ = good(tool(&["list"]));
 }
 
