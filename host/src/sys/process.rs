@@ -166,7 +166,9 @@ mod tests {
             let before = has_children();
             let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
             let pid = child.id().cast_signed();
+            let limit = std::time::Instant::now() + std::time::Duration::from_secs(10);
             while entry(pid).unwrap().is_some_and(|entry| !entry.is_zombie) {
+                assert!(std::time::Instant::now() < limit, "it has not ended");
                 std::thread::yield_now();
             }
             let dead = has_children();

@@ -14,8 +14,9 @@ fn who_has_other_words_is_not_answered() {
     let next = (VERSION + 1).to_string();
     let ours = VERSION.to_string();
     for (version, is_answered) in [(Some(ours.as_str()), true), (Some(&*next), false), (None, false)] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ocf-wasm-tls"));
+        let mut command = Command::new("timeout");
         let mut child = command
+            .args(["60", env!("CARGO_BIN_EXE_ocf-wasm-tls")])
             .args(version)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -23,7 +24,9 @@ fn who_has_other_words_is_not_answered() {
             .expect("the binary can be executed");
         // Who is gone already does not read it.
         let _ = child.stdin.take().map(|mut to| to.write_all(&word));
-        let said = child.wait_with_output().expect("it ends").stdout;
+        let ended = child.wait_with_output().expect("it ends");
+        assert_ne!(ended.status.code(), Some(124), "{version:?}: it does not end");
+        let said = ended.stdout;
         assert_eq!(!said.is_empty(), is_answered, "{version:?}: {said:?}");
     }
 }

@@ -404,7 +404,7 @@ fn the_way_to_the_directory_is_safe_or_refused() {
 /// same one: only the mount tells them apart, so links and `..` are not what is tried here.
 #[test]
 fn what_is_mounted_below_is_not_entered() {
-    if !nix::unistd::geteuid().is_root() {
+    if !crate::tests::is_root() {
         return;
     }
     let place = Place::new("mounts");

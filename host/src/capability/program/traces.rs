@@ -124,43 +124,45 @@ fn keepers(instance: &str, mark: u32) -> io::Result<Vec<ProcessId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Kept, Place, is_root};
     use std::os::unix::process::CommandExt as _;
 
     #[test]
     fn a_keeper_is_found_by_the_mark_of_its_instance_and_its_user() {
-        let own = nix::unistd::geteuid().as_raw();
-        assert_eq!(found_of(own), [true, false, false]);
-        if own == 0 {
-            assert_eq!(found_of(65_534), [false; 3]);
+        let (keeper, found) = found_of(nix::unistd::geteuid().as_raw());
+        assert_eq!(found, [vec![keeper], vec![], vec![]]);
+        if is_root() {
+            assert_eq!(found_of(65_534).1, [const { Vec::<i32>::new() }; 3]);
         }
     }
 
-    /// Whether a keeper of a user is found by its name and mark, by another mark, and by another name.
-    fn found_of(user: u32) -> [bool; 3] {
+    /// A keeper of a user, and who is found by its name and mark, by another mark, and by another name.
+    fn found_of(user: u32) -> (i32, [Vec<i32>; 3]) {
+        // Another run of this test has another mark.
+        let mark = std::process::id();
         // A shell under the keeper's name, whose instance is called as its option.
         let mut command = std::process::Command::new("sh");
-        command.arg0(keeper::NAME).args(["-c", "read word; exit", "0abcdef1"]).stdin(std::process::Stdio::piped());
+        command
+            .arg0(keeper::NAME)
+            .args(["-c", "read word; exit", &format!("{mark:08x}")])
+            .stdin(std::process::Stdio::piped());
         command.uid(user);
-        let mut keeper = command.spawn().unwrap();
-        let pid = keeper.id().cast_signed();
+        let keeper = Kept(command.spawn().unwrap());
+        let pid = keeper.0.id().cast_signed();
         // Until the shell is executed it has this test's words.
         let is_there =
             || std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|l| l.starts_with(b"ocf-wasm-keeper"));
-        while !is_there() {
-            std::thread::yield_now();
-        }
+        assert!(super::super::wait_until(Instant::now() + Duration::from_secs(10), is_there), "no shell is there");
         let found = |name, mark| keepers(name, mark).unwrap().into_iter().map(|id| id.pid).collect::<Vec<_>>();
-        let seen = [found("-c", 0x0abc_def1), found("-c", 1), found("-", 0x0abc_def1)];
-        keeper.kill().unwrap();
-        keeper.wait().unwrap();
-        assert!(found("-c", 0x0abc_def1).is_empty());
-        seen.map(|found| found == [pid])
+        let seen = [found("-c", mark), found("-c", !mark), found("-", mark)];
+        drop(keeper);
+        assert!(found("-c", mark).is_empty());
+        (pid, seen)
     }
 
     #[test]
     fn a_group_is_of_an_instance_by_its_mark() {
-        let root = std::env::temp_dir().join(format!("ocf-wasm-groups-{}", std::process::id()));
-        std::fs::create_dir(&root).unwrap();
+        let root = Place::new("groups");
         let (daemon, program) = ("web.daemon.00000007-00000001", "web.run.00000007+00000001");
         for name in [
             daemon,
@@ -177,7 +179,6 @@ mod tests {
             found
         };
         let seen = [found(&[Span::Instance]), found(&[Span::Action])];
-        std::fs::remove_dir_all(&root).unwrap();
         assert_eq!(seen[0], [root.join(daemon)]);
         assert_eq!(seen[1], [root.join(program)]);
     }

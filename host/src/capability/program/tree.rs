@@ -259,14 +259,9 @@ fn of_instance(instance: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Kept, Place};
     use std::process::{Command, Stdio};
-
-    /// A directory of its own for a test.
-    fn place(name: &str) -> PathBuf {
-        let place = std::env::temp_dir().join(format!("ocf-wasm-tree-{name}-{}", std::process::id()));
-        std::fs::create_dir(&place).unwrap();
-        place
-    }
+    use std::time::{Duration, Instant};
 
     fn of(cgroup: &Path) -> Tree {
         Tree { cgroup: Some(cgroup.to_owned()), ..Tree::default() }
@@ -274,23 +269,20 @@ mod tests {
 
     #[test]
     fn a_session_of_another_process_with_the_number_of_the_main_one_is_not_ours() {
-        let mut child = Command::new("setsid").args(["sleep", "317.5"]).stdin(Stdio::null()).spawn().unwrap();
-        let pid = child.id().cast_signed();
+        let child = Kept(Command::new("setsid").args(["sleep", "317.5"]).stdin(Stdio::null()).spawn().unwrap());
+        let pid = child.0.id().cast_signed();
         let leads = || process::entry(pid).unwrap().is_some_and(|entry| entry.session == pid);
-        while !leads() {
-            std::thread::yield_now();
-        }
+        assert!(super::super::wait_until(Instant::now() + Duration::from_secs(10), leads), "it leads no session");
         let id = ProcessId::now(pid).unwrap();
         let members = |main| Tree { main: Some(main), ..Tree::default() }.look().unwrap();
         let seen = [members(id), members(ProcessId { started: id.started - 1, ..id })];
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
         assert_eq!(seen, [vec![id], vec![]]);
     }
 
     #[test]
     fn who_cannot_be_seen_is_not_taken_for_nobody() {
-        let place = place("unseen");
+        let place = Place::new("unseen");
         std::fs::write(place.join(MEMBERS), "").unwrap();
         let (group, inner) = (place.join("group"), place.join("group/inner"));
         std::fs::create_dir_all(&inner).unwrap();
@@ -314,12 +306,11 @@ mod tests {
         assert!(of(&group).is_empty());
         std::fs::remove_file(place.join(MEMBERS)).unwrap();
         assert!(!of(&group).is_empty());
-        std::fs::remove_dir_all(&place).unwrap();
     }
 
     #[test]
     fn all_that_start_at_once_have_a_place_for_their_groups() {
-        let place = place("root");
+        let place = Place::new("root");
         for round in 0..200 {
             let root = place.join(round.to_string());
             let together = std::sync::Barrier::new(4);
@@ -334,6 +325,5 @@ mod tests {
             assert_eq!(made, [true; 4], "round {round}");
         }
         assert!(!make_root(&place.join("nowhere/root")));
-        std::fs::remove_dir_all(&place).unwrap();
     }
 }

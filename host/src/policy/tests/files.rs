@@ -89,7 +89,7 @@ fn a_program_keeps_its_name() {
 /// Whose file it is says nothing where somebody else can put another in its place.
 #[test]
 fn an_owner_counts_where_nobody_else_can_replace_the_file() {
-    if !nix::unistd::geteuid().is_root() {
+    if !crate::tests::is_root() {
         return;
     }
     let room = Room::new("owner");

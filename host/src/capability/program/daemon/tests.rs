@@ -1,29 +1,42 @@
 //! What is concluded of a daemon from its keeper, its report and its control group.
 
 use super::*;
+use crate::tests::{Kept, Place, is_root};
 
-/// Whether a process with this argument is there.
-fn runs(argument: &str) -> bool {
+/// The process with this argument.
+fn runs(argument: &str) -> Option<ProcessId> {
     let mark = format!("\0{argument}\0");
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    processes
-        .into_iter()
-        .any(|p| std::fs::read(p.path().join("cmdline")).is_ok_and(|c| String::from_utf8_lossy(&c).contains(&mark)))
+    let has_it = |pid: &i32| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&mark))
+    };
+    process::all().unwrap().into_iter().find(has_it).and_then(ProcessId::now)
 }
 
 #[test]
 fn a_stop_waits_for_a_keeper_that_was_told_to_start_and_has_not_yet() {
-    // Busy without a child for a while, then a parent: a keeper whose broker was killed after it gave the word.
-    let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 317.25 & wait; i=0; while :; do :; done";
-    let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
-    let keeper = ProcessId::now(child.id().cast_signed());
+    // Busy without a child until it gets the word, then a parent: a keeper whose broker was killed after it gave the word.
+    let place = Place::new("word");
+    let (word, number) = (place.join("word"), format!("317.{}", std::process::id()));
+    let script = format!("while ! [ -e {} ]; do :; done; sleep {number} & wait; while :; do :; done", word.display());
+    let child = Kept(std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap());
+    let keeper = ProcessId::now(child.0.id().cast_signed());
     let daemon = Daemon { keeper, cgroup: None, since_boot_ns: 0 };
     let condition = daemon.condition(Path::new("/nonexistent/x"));
-    let stopped = daemon.stop("x", Path::new("/nonexistent/x"), &[], Instant::now() + Duration::from_secs(5));
-    let _ = child.kill();
-    let _ = child.wait();
+    let stopped = std::thread::scope(|scope| {
+        // After the stop has looked, and before it holds the keeper still.
+        scope.spawn(|| {
+            std::thread::sleep(GONE / 16);
+            std::fs::write(&word, "").unwrap();
+        });
+        daemon.stop("x", Path::new("/nonexistent/x"), &[], Instant::now() + Duration::from_secs(5))
+    });
+    drop(child);
+    let outlived = runs(&number);
+    if let Some(pid) = outlived {
+        pid.signal(Signal::SIGKILL);
+    }
     assert_eq!(stopped, Ok(()));
-    assert!(!runs("317.25"), "what the keeper started after the stop looked is left");
+    assert_eq!(outlived, None, "what the keeper started after the stop looked is left");
     assert!(condition.may_live(), "{condition:?}");
 }
 
@@ -124,10 +137,10 @@ fn a_report_of_before_it_said_what_is_over_is_read() {
 #[test]
 fn a_control_group_that_cannot_be_removed_is_not_gone() {
     use nix::mount::{MsFlags, mount};
-    if !nix::unistd::geteuid().is_root() {
+    if !is_root() {
         return;
     }
-    let place = std::env::temp_dir().join(format!("ocf-wasm-busy-{}", std::process::id()));
+    let place = Place::new("busy");
     let (group, cover) = (place.join("group"), place.join("cover"));
     std::fs::create_dir_all(&group).unwrap();
     std::fs::create_dir_all(&cover).unwrap();
@@ -148,7 +161,6 @@ fn a_control_group_that_cannot_be_removed_is_not_gone() {
     let busy = busy.join().unwrap();
     let free = daemon.stop("x", &report, &[], soon());
     let is_there = group.exists();
-    std::fs::remove_dir_all(&place).unwrap();
     let left = format!("program x: still there after SIGKILL: who is in {}", group.display());
     assert_eq!(busy, Err(Error::Other(left)));
     assert_eq!((free, is_there), (Ok(()), false));
