@@ -336,13 +336,18 @@ impl Call<'_> {
         self
     }
 
-    /// Puts what is in a directory on a file system that has no room for anything else.
+    /// Puts what is in a directory on a file system that has no room for anything else. Where that cannot be done,
+    /// nothing is called.
     pub fn full(self, directory: &str) -> Self {
+        let place = self.host.path().join("full");
         self.before(&format!(
-            "place=/dev/shm/full.$$; mkdir $place; mount -t tmpfs -o size=64M,mode=0755 none $place; cp -a {directory}/. $place
+            "set -e
+             place={}.$$; mkdir $place; mount -t tmpfs -o size=64M,mode=0755 none $place; cp -a {directory}/. $place
              mount --move $place {directory}; rmdir $place
              mount -o remount,size=$(( $(du -sk {directory} | cut -f1) + 8 ))k {directory}
-             head -c 64M /dev/zero >{directory}/filling 2>/dev/null"
+             if head -c 64M /dev/zero >{directory}/filling 2>/dev/null; then echo {directory} is not full >&2; exit 99; fi
+             set +e",
+            place.display()
         ))
     }
 

