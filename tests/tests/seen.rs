@@ -14,6 +14,10 @@ use ocf_wasm_tests::host::{
 use ocf_wasm_tests::processes;
 
 const AGENT: &str = "test/hostile";
+/// How long an action may take: long enough for one that is traced.
+const TIMEOUT_MS: u32 = 20_000;
+/// How long one may take that is made to fail: a stop may try until then.
+const FAILING_MS: u32 = 6_000;
 /// Where control groups of daemons are made, whichever of them there are.
 const HIERARCHIES: [&str; 5] = ["", "unified", "systemd", "freezer", "pids"];
 /// What takes the control groups from an agent that is called: it is in a mount namespace of its own.
@@ -55,13 +59,14 @@ impl Instance {
     }
 
     fn action<'a>(&'a self, word: &'a str) -> Action<'a> {
-        self.host.action(AGENT, word).instance(&self.name).with("daemon", "true").timeout_ms(6_000)
+        self.host.action(AGENT, word).instance(&self.name).with("daemon", "true").timeout_ms(TIMEOUT_MS)
     }
 
     /// The same without control groups, or with whatever else is done before.
     fn call(&self, word: &str, before: &str) -> Call<'_> {
         let call = self.host.call(AGENT).argument(word).instance(&self.name).before(before);
-        call.variable("OCF_RESKEY_daemon", "true").variable("OCF_RESKEY_CRM_meta_timeout", "6000")
+        let call = call.variable("OCF_RESKEY_daemon", "true");
+        call.variable("OCF_RESKEY_CRM_meta_timeout", TIMEOUT_MS.to_string())
     }
 
     fn recurring(&self, before: &str) -> Ran {
@@ -241,7 +246,7 @@ fn what_was_moved_to_another_control_group_is_ended_all_the_same() {
         return;
     }
     let instance = Instance::new("moved", "setsid sleep 1013 & exec sleep 1014");
-    if !instance.host.run(&["check"]).stdout.contains("by control group") {
+    if !instance.host.run(&["check"]).stdout.contains("by control group") && !skip("no control group can be made") {
         return;
     }
     instance.action("start").is(0);
@@ -289,24 +294,32 @@ fn a_look_that_fails_is_not_taken_for_nothing() {
     }
     let instance = Instance::new("look", "trap 'kill $c; exit' TERM; setsid sleep 1015 & c=$!; wait");
     let log = instance.files.path().join("strace");
-    let traced = |word: &str, inject: &[&str]| {
+    let traced = |word: &str, timeout_ms: u32, inject: &[&str]| {
+        let _ = fs::remove_file(&log);
         let under = [&["strace", "-o", log.to_str().unwrap(), "-e", "trace=openat,?open"], inject].concat();
-        let ran = instance.call(word, ":").under(&under).run();
-        (ran, fs::read_to_string(&log).unwrap())
+        let call = instance.call(word, ":").variable("OCF_RESKEY_CRM_meta_timeout", timeout_ms.to_string());
+        let ran = call.under(&under).run();
+        let said = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace wrote nothing: {error}: {ran:#?}"));
+        (ran, said)
     };
     // The more often a stop looks, the longer it takes.
     for (word, most) in [("monitor", 100), ("stop", 2)] {
         instance.action("start").is(0);
         instance.find("sleep 1015");
-        let (ran, whole) = traced(word, &[]);
+        let (ran, whole) = traced(word, TIMEOUT_MS, &[]);
         assert_eq!(ran.code, 0, "{word}: {ran:#?}");
         let places = opened(&whole, most);
         assert!(places.len() > 10, "{word}: {places:?}");
-        for place in places {
+        let mut injected = 0;
+        for place in &places {
             instance.action("start").is(0);
             instance.find("sleep 1015");
-            let (ran, said) = traced(word, &["-e", &place]);
+            let (ran, said) = traced(word, FAILING_MS, &["-e", place]);
             let failed = said.lines().find(|line| line.contains("(INJECTED)"));
+            // How strace itself ends says nothing; and where it came too late, all is as without it.
+            assert!(said.contains("+++ exited with "), "{place}: {ran:#?}\n{said}");
+            assert!(failed.is_some() || ran.code == 0, "{place}: {ran:#?}");
+            injected += usize::from(failed.is_some());
             let left = instance.daemons().len();
             match (word, ran.code) {
                 ("monitor", code) => assert!(code != 7 && left == 2, "{failed:?}: {ran:#?}"),
@@ -314,6 +327,8 @@ fn a_look_that_fails_is_not_taken_for_nothing() {
                 (_, code) => assert!(code != 7, "{failed:?}: {ran:#?}"),
             }
         }
+        // Not all: who else is on the machine is opened as well, and may be gone.
+        assert!(injected * 5 > places.len() * 4, "{word}: {injected} of {}", places.len());
         instance.action("stop").is(0);
         assert_eq!(instance.daemons(), Vec::<i32>::new(), "a stop that answered 0");
     }
