@@ -5,6 +5,10 @@ use ocf_wasm_tests::host::{Call, HOSTILE_POLICY};
 
 use super::table::{AGENT, Before, How, Left, Row, Stage, Who};
 
+/// The rows that leave a trace where traces are kept.
+pub(crate) const TRACED: [&str; 2] =
+    ["a trace into a file that a parameter names", "a trace into a file that a parameter names, of a monitor"];
+
 type Called = for<'a> fn(&Stage<'a>, Call<'a>) -> Call<'a>;
 
 /// What is tried: its name, how it is called, the action, its exit status, what the reason says, what is left. Where a
@@ -88,8 +92,8 @@ const ROWS: &[(&str, Called, &str, i32, &str, Left)] = &[
     ("a log that is a directory", |s, c| c.variable("HA_LOGFILE", s.outside()), "start", 0, "", Left::Started),
     ("a trace that is a link", |s, c| trace(s, c, "link"), "start", 0, "", Left::Started),
     ("a trace that is a pipe", |s, c| trace(s, c, "fifo"), "start", 0, "", Left::Started),
-    ("a trace into a file that a parameter names", traced, "start", 0, "", Left::Started),
-    ("a trace into a file that a parameter names, of a monitor", traced, "monitor 10s", 0, "", Left::Running),
+    (TRACED[0], traced, "start", 0, "", Left::Started),
+    (TRACED[1], traced, "monitor 10s", 0, "", Left::Running),
     (
         "a recording that is a link",
         |s, c| c.variable("OCF_WASM_RECORD_FILE", s.outside().join("link")),

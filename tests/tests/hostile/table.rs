@@ -12,6 +12,8 @@ use ocf_wasm_tests::handmade::Handmade;
 use ocf_wasm_tests::host::{Call, Ran, TestHost, until};
 use ocf_wasm_tests::processes;
 
+use super::callers::TRACED;
+
 /// The agent of most attempts, whose component misbehaves where its parameters say so.
 pub(crate) const AGENT: &str = "test/hostile";
 /// The agent of a plugin that is written by hand.
@@ -272,7 +274,8 @@ impl Row {
         let is_ours = |path: &&PathBuf| {
             let path = path.strip_prefix(stage.host.path()).unwrap();
             path == Path::new("lib/boot")
-                || ["lib/blobs/sha256", "lib/trace_ra"].iter().any(|own| path.starts_with(own))
+                || path.starts_with("lib/blobs/sha256")
+                || path.starts_with("lib/trace_ra") && TRACED.contains(&self.name.as_str())
         };
         let new: Vec<_> = after.keys().filter(|path| !files.contains_key(*path) && !is_ours(path)).collect();
         assert!(new.is_empty(), "{new:?} were made: {}", said(ran));
