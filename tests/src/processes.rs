@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::command::until;
@@ -16,6 +16,17 @@ const BETWEEN_PROGRAMS: Duration = Duration::from_secs(1);
 const WITH_NOTHING: Duration = Duration::from_millis(50);
 /// Bytes of all arguments or variables of a process that a test looks for.
 const ALL_WORDS: usize = 256 << 10;
+
+/// A process that ends with the test.
+#[derive(Debug)]
+pub struct Kept(pub Child);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// The command line of a process, its words separated by blanks; empty if it is gone.
 pub fn command_line(pid: i32) -> String {

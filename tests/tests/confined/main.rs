@@ -12,11 +12,12 @@ mod services;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ocf_wasm_tests::host::{Ran, TestHost, finish, hostile, skip};
 use ocf_wasm_tests::node::Node;
+use ocf_wasm_tests::processes::Kept;
 
 const AGENT: &str = "test/hostile";
 /// Where programs of a test are, as the capsule sees them.
@@ -94,16 +95,6 @@ impl Room {
 fn label(label: &str, program: &str, argv: &[&str], more: &str) -> String {
     let user = if more.contains("user = ") { "" } else { "user = \"nobody\"\n" };
     format!("[program.{label}]\nprogram = \"{program}\"\nargv = {argv:?}\n{user}{more}\n")
-}
-
-/// A process that ends with the test.
-struct Kept(Child);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Starts a command of the capsule and keeps it, until it has said one line.
