@@ -41,10 +41,10 @@ fn a_start_or_stop_that_failed_is_told_as_that() {
     host.install_hostile();
     let lie = |word| {
         let action = host.action("test/hostile", word).instance("liar").with("do", "lie").with("in", "stop");
-        action.with("daemon", false).timeout_ms(1500)
+        action.with("daemon", false)
     };
     let _ = lie("start").is(0);
-    let _ = lie("stop").is(1);
+    let _ = lie("stop").timeout_ms(1500).is(1);
     is("liar", "liar stop failed, generation 1 (test/hostile)", "stopping", json!("stop"));
 }
 
