@@ -131,11 +131,7 @@ fn a_unit_without_processes_that_was_started_again_is_not_down() {
     }
     let node = Node::new("processless");
     let port = 5615;
-    // Beside a greeter that the plugin hears.
-    node.greeter("heard.service", port, "", "Environment=GREET=Hello!");
-    node.machine.must(&["systemctl", "start", "heard"]);
-    node.unit("greeter.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true");
-    node.machine.must(&["systemctl", "start", "greeter"]);
+    node.processless(port);
     let _ = node.act("start", port, &[]).is(0);
     let _ = node.monitor(port).is(0);
     node.machine.must(&["systemctl", "restart", "greeter"]);

@@ -82,6 +82,22 @@ impl Node {
         self.unit(name, &exec);
     }
 
+    /// A unit that is up without a process, beside a greeter of its own that the plugin hears.
+    fn processless(&self, port: u16) {
+        self.greeter("heard.service", port, "", "Environment=GREET=Hello!");
+        self.machine.must(&["systemctl", "start", "heard"]);
+        self.unit("greeter.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true");
+        self.machine.must(&["systemctl", "start", "greeter"]);
+    }
+
+    /// Starts the bus or stops it.
+    fn bus(&self, verb: &str) {
+        self.machine.must(&["systemctl", verb, "dbus.socket", "dbus.service"]);
+        if verb == "stop" {
+            assert!(self.machine.run(&["busctl", "list"]).code != 0, "the bus is up");
+        }
+    }
+
     /// An action of an instance called as its port.
     fn act(&self, action: &str, port: u16, more: &[&str]) -> Ran {
         self.act_within(action, port, "20000", more)

@@ -12,11 +12,7 @@ fn a_unit_is_watched_and_stopped_where_no_bus_is() {
     node.greeter("greeter.service", port, "", "");
     let _ = node.act("start", port, &[]).is(0);
     let main = node.main("greeter");
-    let stop_bus = || {
-        node.machine.must(&["systemctl", "stop", "dbus.socket", "dbus.service"]);
-        assert!(node.machine.run(&["busctl", "list"]).code != 0, "the bus is up");
-    };
-    stop_bus();
+    node.bus("stop");
     let _ = node.monitor(port).is(0);
     let _ = node.probe(port).is(0);
     let _ = node.act("stop", port, &[]).is(0);
@@ -27,9 +23,9 @@ fn a_unit_is_watched_and_stopped_where_no_bus_is() {
     let _ = node.act("stop", port, &[]).is(0);
 
     // One that dies while nobody can say how.
-    node.machine.must(&["systemctl", "start", "dbus.socket", "dbus.service"]);
+    node.bus("start");
     let _ = node.act("start", port, &[]).is(0);
-    stop_bus();
+    node.bus("stop");
     node.kill(&[&node.main("greeter")]);
     until("it is gone", || node.state("greeter") == "failed");
     let _ = node.monitor(port).is(1).says("nobody saw how");
@@ -44,16 +40,12 @@ fn what_has_no_process_is_not_said_to_be_stopped_unseen() {
     }
     let node = Node::new("unseen");
     let port = 5622;
-    // A unit that is up without a process, beside a greeter of its own that the plugin hears.
-    node.greeter("heard.service", port, "", "Environment=GREET=Hello!");
-    node.machine.must(&["systemctl", "start", "heard"]);
-    node.unit("greeter.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true");
-    node.machine.must(&["systemctl", "start", "greeter"]);
+    node.processless(port);
     let _ = node.act("start", port, &[]).is(0);
     let _ = node.monitor(port).is(0);
-    node.machine.must(&["systemctl", "stop", "dbus.socket", "dbus.service"]);
+    node.bus("stop");
     let _ = node.act_within("stop", port, "4000", &[]).is(1);
-    node.machine.must(&["systemctl", "start", "dbus.socket", "dbus.service"]);
+    node.bus("start");
     let _ = node.act("stop", port, &[]).is(0);
     assert_eq!(node.state("greeter"), "inactive");
 }
@@ -66,7 +58,7 @@ fn who_knows_nothing_of_a_unit_says_so() {
     let node = Node::new("unknown");
     let port = 5623;
     node.greeter("greeter.service", port, "", "");
-    node.machine.must(&["systemctl", "stop", "dbus.socket", "dbus.service"]);
+    node.bus("stop");
     // Nothing of it was started here, and nothing of it is seen: what that is worth is said.
     for (action, code) in [("monitor", 7), ("stop", 0)] {
         let ran = node.act(action, port, &[]).is(code);
@@ -85,22 +77,21 @@ fn what_systemd_starts_again_is_not_said_to_be_stopped_unseen() {
     }
     let node = Node::new("unheld");
     let port = 5624;
-    let bus = |verb: &str| node.machine.must(&["systemctl", verb, "dbus.socket", "dbus.service"]);
     let stopped = || {
-        bus("start");
+        node.bus("start");
         let _ = node.act("stop", port, &[]).is(0);
         assert_eq!(node.state("greeter"), "inactive");
     };
     node.greeter("greeter.service", port, "", "");
     // It is read after ours.
     let later = "/etc/systemd/system/greeter.service.d/95-local.conf";
-    node.machine.write(later, "[Service]\nRestart=always\nRestartSec=20\n").unwrap();
+    node.machine.write(later, "[Service]\nRestart=always\nRestartSec=600\n").unwrap();
     node.machine.must(&["systemctl", "daemon-reload"]);
     let ran = node.act("start", port, &[]).is(0);
     let _ = node.monitor(port).is(0);
-    bus("stop");
-    let _ = node.act_within("stop", port, "4000", &[]).is(1).says("proves nothing");
-    assert_eq!(node.machine.show("greeter", "SubState"), "auto-restart");
+    node.bus("stop");
+    let _ = node.act_within("stop", port, "10000", &[]).is(1).says("proves nothing");
+    until("systemd waits", || node.machine.show("greeter", "SubState").starts_with("auto-restart"));
     assert!(ran.stderr.contains("Restart=always"), "{ran:#?}");
     // Its processes are gone, and it is not: who asks for it is not told that it is.
     let _ = node.probe(port).is(1);
@@ -108,14 +99,14 @@ fn what_systemd_starts_again_is_not_said_to_be_stopped_unseen() {
 
     // Who stops the bus may start it again: a stop has the time to see it.
     let _ = node.act("start", port, &[]).is(0);
-    bus("stop");
+    node.bus("stop");
     node.machine.must(&["systemd-run", "--quiet", "sh", "-c", "sleep 2; systemctl start dbus.socket dbus.service"]);
     let _ = node.act("stop", port, &[]).is(0);
     assert_eq!(node.state("greeter"), "inactive");
 
     // One that nobody here has started: what systemd does with it is not known at all.
     node.machine.must(&["systemctl", "start", "greeter"]);
-    bus("stop");
+    node.bus("stop");
     let _ = node.act_within("stop", port, "4000", &[]).is(1);
     stopped();
     let _ = node.probe(port).is(7);
@@ -124,9 +115,9 @@ fn what_systemd_starts_again_is_not_said_to_be_stopped_unseen() {
     fs::remove_file(node.machine.inside(later)).unwrap();
     node.machine.must(&["systemctl", "daemon-reload"]);
     let _ = node.act("start", port, &[]).is(0);
-    bus("stop");
+    node.bus("stop");
     let _ = node.act("stop", port, &[]).is(0);
-    bus("start");
+    node.bus("start");
     assert_eq!(node.state("greeter"), "inactive");
 }
 

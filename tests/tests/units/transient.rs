@@ -56,10 +56,6 @@ impl Node {
     fn groups_of(&self, pid: &str) -> String {
         self.machine.must(&["cat", &format!("/proc/{pid}/cgroup")])
     }
-
-    fn bus(&self, verb: &str) {
-        self.machine.must(&["systemctl", verb, "dbus.socket", "dbus.service"]);
-    }
 }
 
 #[test]
