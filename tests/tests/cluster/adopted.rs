@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
 
 use ocf_wasm_tests::cluster::{LONG, Node, Primitive, install, install_policy, location};
 use ocf_wasm_tests::host::{plugin, policy_of};
@@ -68,17 +67,17 @@ fn a_plugin_takes_the_place_of_a_shell_agent_while_its_resource_runs() {
     started_on(&cluster, "page", "node1");
     started_on(&cluster, "web", "node2");
     let [first, second] = [cluster.node(1), cluster.node(2)];
-    // What was forked may still be about to become the server.
-    let at_rest = |node: &Node, pattern: &str| {
-        cluster.wait("the server is there", LONG, &mut String::new(), |seen| {
-            let found = node.processes(pattern);
-            std::thread::sleep(Duration::from_millis(300));
-            *seen = format!("{found:?}");
-            Some(found).filter(|found| !found.is_empty() && *found == node.processes(pattern))
+    // What was forked may still be about to become the server, and is called otherwise until then.
+    let at_rest = |node: &Node, pattern: &str, more: &str| {
+        cluster.wait("one server is there, and nothing else", LONG, &mut String::new(), |seen| {
+            let all = node.processes(pattern);
+            let servers = node.processes(&format!("^/usr/libexec/ocf-wasm/{pattern}{more}$"));
+            *seen = format!("{all:?}, of which {servers:?} serve");
+            (servers.len() == 1 && servers == all).then_some(servers)
         })
     };
-    let serving = at_rest(first, PAGE);
-    at_rest(second, GREETER);
+    let serving = at_rest(first, PAGE, "");
+    at_rest(second, GREETER, " --node node2");
     let greeting = only_process(second, GREETER);
     assert!(first.run(&["ls", "/run/ocf-wasm/ocf-wasm/web-service/page"]).code != 0, "our agent knows nothing of it");
 
