@@ -30,6 +30,8 @@ fn a_stop_waits_for_a_keeper_that_was_told_to_start_and_has_not_yet() {
         });
         daemon.stop("x", Path::new("/nonexistent/x"), &[], Instant::now() + Duration::from_secs(5))
     });
+    // One that was not ended has the time to start it.
+    wait_until(soon(), || runs(&number).is_some() || !keeper.is_some_and(ProcessId::is_alive));
     drop(child);
     let outlived = runs(&number);
     if let Some(pid) = outlived {
