@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ocf_wasm_tests::handmade::{Handmade, plain};
@@ -177,6 +178,7 @@ fn a_damaged_pinned_policy_is_mended_by_the_next_start() {
     let mut entries = fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().path());
     let pinned = entries.find(|path| !before.contains(path)).unwrap();
     let good = fs::read(&pinned).unwrap();
+    fs::set_permissions(&pinned, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&pinned, HOSTILE_POLICY.replace("nobody", "root")).unwrap();
     let monitor = action(&host, "monitor", "nothing", "none", "x").recurring();
     let _ = expect(&monitor, 1, "the policy that it was started with");
