@@ -42,6 +42,11 @@ pub(crate) fn run() -> Result<()> {
 impl Demo {
     fn play(&self, plugin: &Path) -> Result<()> {
         let component = plugin.join("sample-tcp-server.wasm");
+        println!(
+            "All of it happens in a private root: to type it yourself, put --root {} behind ocf-wasm, and",
+            self.root.display()
+        );
+        println!("etc/ below that for /etc/ocf-wasm.");
         say("A plugin is a file. What is in it, and what does it ask for?");
         self.show(&["inspect", text(&component)?], 0)?;
         say("The operator grants it: this is the policy, and nothing else is allowed.");

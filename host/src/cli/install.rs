@@ -201,7 +201,7 @@ fn report(
         }
         Err(Refused::Missing(_)) => {
             say!(
-                "  no policy yet, so nothing is granted and start is refused: ocf-wasm suggest shows one for {}",
+                "  no policy yet, so nothing is granted and start is refused: ocf-wasm suggest FILE.wasm shows one for {}",
                 path.display()
             );
         }

@@ -53,7 +53,10 @@ fn what_is_to_be_typed_names_the_root_and_paths_are_below_it() {
     };
     tells(&["install", text(&dummy)], &["look at them first: ocf-wasm --root DIR inspect /"]);
     let policy = "DIR/etc/policy/ocf-wasm/dummy.toml";
-    tells(&["install", text(&dummy), "--allow-unsigned"], &["ocf-wasm --root DIR suggest shows one for ", policy]);
+    tells(
+        &["install", text(&dummy), "--allow-unsigned"],
+        &["ocf-wasm --root DIR suggest FILE.wasm shows one for ", policy],
+    );
     tells(&["check"], &["DIR/etc/policy/ocf-wasm/dummy.toml: not there: start is refused"]);
     tells(&["-o", "json", "check"], &["\"path\": \"DIR/etc/policy/ocf-wasm/dummy.toml\""]);
     tells(&["suggest", text(&dummy)], &[policy]);

@@ -141,6 +141,7 @@ impl Names {
         let policy =
             if self.is_member { format!(" --policy {directory}policy.toml") } else { " --policy policy.toml".into() };
         text.replace("@NAME@", &self.agent.to_string())
+            .replace("@PROVIDER@", &self.agent.provider)
             .replace("@TYPE@", &self.agent.kind)
             .replace("@STRUCT@", &structure(&self.agent.kind))
             .replace("@SDK@", &self.sdk)
