@@ -202,6 +202,15 @@ impl Policy {
         }
     }
 
+    /// Whether the plugin, or another program than that of `label`, could make what is not at a place yet.
+    pub fn may_make(&self, place: &Path, label: &str) -> bool {
+        let directories =
+            self.paths.values().filter(|grant| grant.access == Access::Write).map(|grant| &grant.directory);
+        let others = self.programs.iter().filter(|(name, _)| *name != label);
+        let views = others.flat_map(|(_, program)| &program.grant.view.write);
+        directories.chain(views).flat_map(Template::paths).any(|above| place.starts_with(above))
+    }
+
     /// Reads the text of a policy. `path` is for messages only.
     ///
     /// # Errors

@@ -118,6 +118,7 @@ impl Template {
             Source::Literal(text) => vec![Path::new(text)],
             Source::Open(_, Kind::OneOf(words)) => words.iter().map(Path::new).collect(),
             Source::Open(_, Kind::File(place) | Kind::Directory(place)) => vec![&place.under],
+            Source::Open(_, Kind::Below(under)) => vec![under],
             Source::Open(..) => Vec::new(),
         }
     }

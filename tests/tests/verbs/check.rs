@@ -142,6 +142,42 @@ fn check_finds_what_would_refuse_a_start() {
     let _ = good(host.run(&["check"]));
 }
 
+#[test]
+fn check_finds_the_view_that_would_refuse_a_start() {
+    let host = TestHost::with(&["sample-tcp-server"]);
+    let good_policy = policy_of(SERVER.rsplit_once('/').unwrap().1);
+    let user = good_policy.lines().find(|line| line.starts_with("user ")).unwrap();
+    let with = |view: &str| host.policy(SERVER, &good_policy.replace(user, &format!("{user}\nview = {view}")));
+    let mut rows = vec![
+        ("{ read = [\"/nowhere\"] }", 5, "view: /nowhere is not there"),
+        ("{ write = [\"/nowhere\"] }", 5, "view: /nowhere is not there"),
+        ("{ read = [\"/var/log\"] }", 4, "view: /var/log cannot be granted to a daemon"),
+    ];
+    if Path::new("/var/run").is_symlink() {
+        rows.push(("{ read = [\"/var/run\"] }", 5, "view: /var/run leads through a symbolic link"));
+    }
+    for (view, exit, says) in rows {
+        with(view);
+        let started = host.action(SERVER, "start").with("port", free_port()).is(exit);
+        assert!(started.stderr.contains(says), "{view}: {started:#?}");
+        let ran = host.run(&["check"]);
+        let first = ran.stdout.lines().next().unwrap();
+        let is_said = first.contains(&format!("not on this node: program greeter: {says}"));
+        assert!(ran.code == 1 && is_said, "{view}: {ran:#?}");
+        // Another node may have it.
+        let _ = good(host.run(&["check", text(&host.policy_path(SERVER))]));
+    }
+    // What the agent itself may make is not missing.
+    let made = "\n[path.made]\ndirectory = \"/srv\"\naccess = \"write\"\n";
+    for (section, code) in [("", 1), (made, 0)] {
+        with("{ read = [\"/etc\"], write = [\"/srv\", \"/srv/not/made/yet\"] }");
+        let text = fs::read_to_string(host.policy_path(SERVER)).unwrap();
+        host.policy(SERVER, &(text + section));
+        let ran = host.run(&["check"]);
+        assert_eq!(ran.code, code, "{ran:#?}");
+    }
+}
+
 /// Damages an installed agent, and checks that `check` names what is wrong, in words and as JSON, that `list` does, and
 /// that the command which it prints puts it right.
 #[track_caller]

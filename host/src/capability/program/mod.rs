@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::policy::template::{Template, Unfit, Values, fill_all};
-use crate::policy::{KeptBy, Lifetime, Program};
+use crate::policy::{KeptBy, Lifetime, Policy, Program};
 use crate::sandbox::child::hidden_below;
 use crate::sandbox::confinement::{Confinement, Limits};
 use crate::sandbox::layers;
@@ -123,7 +123,7 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
     if let Some(told) = unmanaged(program, label) {
         return Err(Error::Unavailable(told));
     }
-    let mut confinement = confinement(program, label, values)?;
+    let mut confinement = confinement(program, label, |template| template.fill(&values))?;
     confinement.read.extend(seen);
     Ok(Permit {
         label: label.to_owned(),
@@ -141,15 +141,19 @@ pub fn permit(program: &Program, label: &str, slots: &[Slot], values: Values<'_>
     })
 }
 
-/// What the program may reach, filled in.
-fn confinement(program: &Program, label: &str, values: Values<'_>) -> Answer<Confinement> {
+/// What the program may reach, as far as `fill` knows the places.
+fn confinement(
+    program: &Program,
+    label: &str,
+    fill: impl Fn(&Template) -> Result<Option<String>, Unfit>,
+) -> Answer<Confinement> {
     let refuse = |error: Unfit| super::unfit("program", label, error);
     let view = &program.grant.view;
     let places = |templates: &[Template], is_written| {
         let mut places = Vec::new();
         for template in templates {
             // A parameter that is not set names no place.
-            let Some(place) = template.fill(&values).map_err(refuse)? else { continue };
+            let Some(place) = fill(template).map_err(refuse)? else { continue };
             let place = PathBuf::from(place);
             if let Some(why) = view.refuses(template, &place, is_written) {
                 let told = format!("view: {} cannot be granted: {why}", place.display());
@@ -198,13 +202,38 @@ fn count(label: &str, rate: Option<u32>, path: impl FnOnce() -> std::io::Result<
     rate::count(label, &path, most)
 }
 
-/// What a binding names and this node lacks, as far as nothing has to be known of an instance.
-pub fn lacking(program: &Program, label: &str) -> Vec<String> {
-    let file = program.program.as_literal().and_then(|path| executable(program, label, path).err());
+/// What a binding names and this node lacks, as far as nothing has to be known of an instance. `policy` is
+/// that of the binding.
+pub fn lacking(program: &Program, label: &str, policy: &Policy) -> Vec<String> {
+    let file = program.program.as_literal().map(|path| executable(program, label, path));
+    let seen = file.as_ref().and_then(|file| file.as_ref().ok()).map(|(_, _, seen)| seen.clone());
+    let file = file.and_then(Result::err);
+    let view = unseen(program, label, seen.unwrap_or_default(), policy);
     let user = program.user.as_literal().and_then(|name| look_up(program, label, name).err());
     let layers = layers::lacking(&program.grant.fixed.require, tree::cgroup_root().as_deref());
     let layers = layers.map(|told| format!("program {label}: {told}"));
-    file.into_iter().chain(user).chain(layers).chain(unmanaged(program, label)).collect()
+    file.into_iter().chain(user).chain(layers).chain(unmanaged(program, label)).chain(view).collect()
+}
+
+/// Why what the program shall see cannot be made here: what a start does, with the places that the policy says itself.
+/// `seen` are the files of the program.
+fn unseen(program: &Program, label: &str, seen: Vec<PathBuf>, policy: &Policy) -> Option<String> {
+    // Nobody else could make it, whatever there is.
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let literally = |template: &Template| Ok(template.as_literal().map(str::to_owned));
+    let mut confinement = match confinement(program, label, literally) {
+        Ok(confinement) => confinement,
+        Err(Error::Denied(told)) => return Some(told),
+        Err(error) => return Some(format!("program {label}: {error:?}")),
+    };
+    // What the agent may make is there when the program is started, for all that is known.
+    let is_due = |place: &PathBuf| place.symlink_metadata().is_ok() || !policy.may_make(place, label);
+    confinement.read.retain(is_due);
+    confinement.write.retain(is_due);
+    confinement.read.extend(seen);
+    confinement.prepare().err().map(|told| format!("program {label}: {told}"))
 }
 
 /// Why a unit that the policy demands cannot be had.

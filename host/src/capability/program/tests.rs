@@ -15,7 +15,7 @@ fn seen(view: &str, value: &str, more: &str) -> Answer<Confinement> {
     let parameters = Parameters::from([("p".to_owned(), value.to_owned())]);
     let guest = Guest::default();
     let values = Values { parameters: &parameters, slots: &[], node: "n", guest: &guest, instance: "i" };
-    confinement(&policy.programs["x"], "x", values)
+    confinement(&policy.programs["x"], "x", |template| template.fill(&values))
 }
 
 fn is_denied(answer: &Answer<Confinement>) -> bool {

@@ -266,7 +266,7 @@ pub(super) struct OnThisNode {
 /// Looks for what a policy names.
 pub(super) fn on_this_node(policy: &Policy) -> OnThisNode {
     let programs = policy.programs.iter().flat_map(|(label, program)| {
-        let lacking = program::lacking(program, label).into_iter();
+        let lacking = program::lacking(program, label, policy).into_iter();
         lacking.map(|what| match what.contains(program::NOT_SAFE) {
             true => format!("{what}: {}", lint::replaceable(&program.user)),
             false => what,
