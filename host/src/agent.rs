@@ -220,28 +220,30 @@ impl Invocation<'_> {
 
     /// Performs the action without knowing what was started here: nothing is begun, nothing is claimed to be gone.
     fn perform_blindly(&self, plan: &Plan, whom: Option<user::User>) -> Outcome {
-        let unknown = || {
-            let hint = plan::hint(self.directory, self.instance);
-            let text =
-                format!("the record is damaged or lost: end what runs of it, then ocf-wasm forget {}", self.instance);
-            // A command that was cut would be another one.
-            let fits = text.len() + hint.len() <= REASON_BYTES;
-            let text = if fits { &text } else { "the record is damaged or lost: what runs here is not known" };
-            Outcome::because(Exit::Generic, &plan::explained(text, &hint))
-        };
         if self.begins() {
-            return unknown();
+            return self.unknown();
         }
         let record = Record { parameters: plan.parameters.clone(), ..Record::new(self.instance, State::Starting) };
         let mut session = self.session(record, plan, whom);
         match (self.action, self.contract(&mut session, plan)) {
-            (Action::Stop, _) => unknown(),
+            (Action::Stop, _) => self.unknown(),
             // To a probe's 2 and 5 the cluster says: not running here.
             (_, outcome) if matches!(outcome.exit, Exit::NotRunning | Exit::Arguments | Exit::NotInstalled) => {
-                unknown()
+                self.unknown()
             }
             (_, outcome) => outcome,
         }
+    }
+
+    /// Answers where nobody knows what was started here.
+    fn unknown(&self) -> Outcome {
+        let hint = plan::hint(self.directory, self.instance);
+        let text =
+            format!("the record is damaged or lost: end what runs of it, then ocf-wasm forget {}", self.instance);
+        // A command that was cut would be another one.
+        let fits = text.len() + hint.len() <= REASON_BYTES;
+        let text = if fits { &text } else { "the record is damaged or lost: what runs here is not known" };
+        Outcome::because(Exit::Generic, &plan::explained(text, &hint))
     }
 
     fn contract(&self, session: &mut Session<'_>, plan: &Plan) -> Outcome {
@@ -268,7 +270,15 @@ impl Invocation<'_> {
                 plan::answer(refusal, self.request, false, self.log)
             }
             (Action::Stop, Known::Active(record)) => self.stop_without_plugin(*record, refusal),
-            (_, Known::Active(_) | Known::Lost) => plan::answer(refusal, self.request, true, self.log),
+            (_, Known::Active(_)) => plan::answer(refusal, self.request, true, self.log),
+            (_, Known::Lost) => match plan::answer(refusal, self.request, true, self.log) {
+                outcome if outcome.exit.is_failure() => {
+                    // With a plugin it would be the same.
+                    self.log.error(&refusal.to_string());
+                    self.unknown()
+                }
+                outcome => outcome,
+            },
         }
     }
 

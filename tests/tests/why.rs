@@ -333,6 +333,20 @@ fn when_the_record_is_damaged() {
 }
 
 #[test]
+fn when_the_record_is_damaged_and_a_parameter_is_missing() {
+    let host = TestHost::with(&["anything"]);
+    let action = |action| host.action("ocf-wasm/anything", action).instance("web").recurring();
+    let _ = action("start").is(6).says("parameter binfile is required");
+    fs::write(host.path().join("run/ocf-wasm/anything/web/record"), "").unwrap();
+    for word in ["monitor", "stop", "start"] {
+        let ran = action(word).is(1);
+        assert!(ran.reason().starts_with("the record is damaged or lost"), "{word}: {ran:#?}");
+        assert!(ran.stderr.contains("parameter binfile is required"), "{word}: {ran:#?}");
+    }
+    assert_eq!(host.why("web")["verdict"], "unknown");
+}
+
+#[test]
 fn when_a_hot_swap_is_refused() {
     if !is_root() {
         return;
