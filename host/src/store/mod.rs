@@ -45,6 +45,9 @@ pub fn policy_path(agent: &crate::ocf::description::AgentName) -> PathBuf {
     Path::new(POLICY).join(&agent.provider).join(format!("{}.toml", agent.kind))
 }
 
+/// What is said of a component or a version that was there, in a reason and by who tells what to do then.
+pub const LOST: &str = "not in the store any more";
+
 /// Reads what lies under a digest, whatever that is by now: nothing is waited for.
 ///
 /// # Errors

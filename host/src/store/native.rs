@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::Sha256;
 
-use super::{CACHE, Digest, LIB, LIBEXEC, blob_path};
+use super::{CACHE, Digest, LIB, LIBEXEC, LOST, blob_path};
 use crate::sys::user;
 
 /// First bytes of a file.
@@ -123,7 +123,7 @@ fn verified(component: &Digest) -> Result<File, NativeError> {
     let blob = blob_path(component);
     let short = component.short();
     let source = crate::sys::trusted::open(&blob).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NativeError::Unfit("is not in the store".to_owned()),
+        io::ErrorKind::NotFound => NativeError::Unfit(format!("is {LOST}")),
         // The cause first: the path is longer than a reason.
         _ => {
             NativeError::Io(format!("component {short}: {error}").replacen(&blob.display().to_string(), "its file", 1))

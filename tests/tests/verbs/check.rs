@@ -271,34 +271,6 @@ fn check_finds_what_is_not_as_it_was_installed() {
     let _ = good(host.run(&["check"]));
 }
 
-#[test]
-fn check_finds_what_an_instance_needs_and_the_store_has_lost() {
-    let host = TestHost::with(&["dummy"]);
-    let _ = host.action(DUMMY, "start").instance("web").is(0);
-    let pins = host.why("web")["pins"].clone();
-    let blob = |pin: &str| {
-        let digest = pins[pin].as_str().unwrap().strip_prefix("sha256:").unwrap();
-        host.path().join("lib/blobs/sha256").join(digest)
-    };
-    let _ = good(host.run(&["check"]));
-    let policy = fs::read(blob("policy")).unwrap();
-    fs::remove_file(blob("policy")).unwrap();
-    let told = host.run(&["check"]);
-    let blobs = host.path().join("lib/blobs/sha256");
-    let line = format!("ocf-wasm/dummy: web runs with what the store has lost, its policy: {}/", blobs.display());
-    assert!(told.code == 1 && told.stdout.contains(&line), "{told:#?}");
-    assert!(told.stdout.contains("crm_resource --restart --resource web\n"), "{told:#?}");
-    fs::write(blob("policy"), policy).unwrap();
-    let _ = good(host.run(&["check"]));
-    // The version that runs, and not the one that is installed.
-    let _ = host.add(&variant_of(&plugin("dummy"), 2, host.path()), &["--next-start"]);
-    fs::remove_dir_all(host.path().join("lib/agents").join(DUMMY).join("1")).unwrap();
-    let told = host.run(&["check"]);
-    assert!(told.code == 1 && told.stdout.contains("has lost, generation 1 of ocf-wasm/dummy\n"), "{told:#?}");
-    let _ = host.action(DUMMY, "stop").instance("web").is(0);
-    let _ = good(host.run(&["check"]));
-}
-
 /// Checks that `check` points at a line of the policy, and whether it calls the policy good all the same.
 #[track_caller]
 fn points_at(host: &TestHost, policy: &str, at: &str, severity: &str, says: &str, hint: &str, is_ok: bool) {

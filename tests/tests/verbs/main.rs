@@ -9,6 +9,7 @@ mod fits;
 mod generations;
 mod instances;
 mod listed;
+mod lost;
 mod place;
 mod roots;
 mod swap;

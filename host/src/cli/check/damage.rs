@@ -114,21 +114,32 @@ fn of_link(agent: &AgentName, again: &str) -> Option<Damage> {
 /// What an instance needs for its actions and its stop.
 fn of_pins(instance: &str, record: &Record) -> Vec<Damage> {
     let Some(pins) = record.pins.as_ref().filter(|_| record.state.is_active()) else { return Vec::new() };
+    let generation = store::generation(&pins.agent, pins.generation).ok();
+    let lost = |digest: &str| Digest::parse(digest).and_then(|digest| of_component(&digest));
     let mut missing = Vec::new();
-    if store::generation(&pins.agent, pins.generation).is_err() {
-        missing.push(format!("generation {} of {}", pins.generation, pins.agent));
+    if generation.is_none() {
+        missing.push((format!("generation {} of {}", pins.generation, pins.agent), None));
     }
-    for (what, digest) in [("component", &pins.component), ("policy", &pins.policy)] {
-        if let Some(wrong) = Digest::parse(digest).and_then(|digest| of_component(&digest)) {
-            missing.push(format!("its {what}: {wrong}"));
-        }
+    if let Some(wrong) = lost(&pins.component) {
+        // The file of an earlier version would be installed as the current one.
+        let is_current = store::current(&pins.agent) == Some(pins.generation);
+        let again = generation.as_ref().filter(|_| is_current).map(again);
+        missing
+            .push((format!("its component: {wrong}"), again.map(|again| format!("nothing needs a restart: {again}"))));
+    }
+    if let Some(wrong) = lost(&pins.policy) {
+        missing.push((format!("its policy: {wrong}"), None));
     }
     let by_hand = if record.untracked { "end by hand what the host does not track of it, then " } else { "" };
-    let next = format!(
-        "{by_hand}start it anew when that is safe, since its stop is the host's alone: crm_resource --restart --resource {}",
+    let anew = format!(
+        "{by_hand}once nothing else is damaged, start it anew when that is safe, since its stop is the host's alone: \
+         crm_resource --restart --resource {}",
         crate::cli::resource(instance)
     );
-    let damage = |what| Damage::new(format!("{instance} runs with what the store has lost, {what}"), next.clone());
+    let damage = |(what, next): (String, Option<String>)| {
+        let what = format!("{instance} runs with what the store has lost, {what}");
+        Damage::new(what, next.unwrap_or_else(|| anew.clone()))
+    };
     missing.into_iter().map(damage).collect()
 }
 

@@ -10,7 +10,8 @@ pub(super) struct Advice {
     pub(super) says: &'static str,
     /// The key of the label's table that is meant, where the reason names a label.
     pub(super) key: &'static str,
-    /// What to do. `{agent}`, `{instance}`, `{resource}`, `{policy}` and `{parameter}` are filled in.
+    /// What to do. `{agent}`, `{component}`, `{instance}`, `{resource}`, `{policy}` and `{parameter}` are
+    /// filled in.
     pub(super) to_do: &'static str,
 }
 
@@ -21,6 +22,10 @@ const fn row(says: &'static str, key: &'static str, to_do: &'static str) -> Advi
 /// Advice for a plugin that broke down.
 const MISTAKE: &str = "this is a mistake in the plugin: tell its author; `ocf-wasm rollback {agent}` goes back to the version \
                        before, also while it runs";
+
+/// Advice for a component that is not what it was.
+const AGAIN: &str =
+    "install the same file again ({component}): ocf-wasm install FILE.wasm; what runs then needs no restart";
 
 /// The table. The first row that fits counts, so what is special stands first.
 pub(super) const ADVICE: &[Advice] = &[
@@ -41,7 +46,8 @@ pub(super) const ADVICE: &[Advice] = &[
         "",
         "install it here: ocf-wasm install FILE.wasm; the cluster tries this node again after a cleanup",
     ),
-    row("not in the store any more", "", "install that version again: ocf-wasm install FILE.wasm"),
+    row(crate::store::LOST, "", AGAIN),
+    row("its bytes are not those that were installed", "", AGAIN),
     row(
         "does not fit this host",
         "",

@@ -11,6 +11,7 @@ use crate::instance::{Action, Directory, Found, History, Record, State};
 use crate::ocf::description::AgentName;
 use crate::ocf::effect::{Effect, Occasion, Stays, effect};
 use crate::ocf::outcome::{Exit, was_failure};
+use crate::plan;
 use crate::policy::{self, Diagnostic, Policy, Refused, Severity, place};
 use crate::seam::program::Phase;
 use crate::store::{self, Digest};
@@ -250,6 +251,13 @@ impl Story {
         of_label().or_else(mistake)
     }
 
+    /// The digest of the component that it uses: what is pinned, else what is installed.
+    fn component(&self) -> String {
+        let pinned = self.record.as_ref().and_then(|record| record.pins.as_ref()).map(|pins| pins.component.clone());
+        let installed = || plan::installed(&self.agent).ok().map(|(_, generation)| generation.component.to_string());
+        pinned.or_else(installed).unwrap_or_else(|| "the same digest".to_owned())
+    }
+
     /// Why the policy of something that runs cannot be read any more.
     fn refused_today(&self) -> Option<Refused> {
         self.record.as_ref().filter(|record| record.state.is_active())?;
@@ -291,6 +299,7 @@ impl Story {
         }
         let fill = |text: String| {
             text.replace("{agent}", &self.agent.to_string())
+                .replace("{component}", &self.component())
                 .replace("{instance}", &self.instance)
                 .replace("{resource}", crate::cli::resource(&self.instance))
                 .replace("{policy}", &path)
