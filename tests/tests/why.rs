@@ -347,6 +347,50 @@ fn when_the_record_is_damaged_and_a_parameter_is_missing() {
 }
 
 #[test]
+fn without_the_agent_while_it_runs() {
+    let server = Server::new();
+    server.does("start", 0);
+    let removed = server.host.run(&["remove", SERVER, "--force"]);
+    assert_eq!(removed.code, 0, "{removed:#?}");
+    let known = server.host.why("web");
+    assert_eq!((&known["verdict"], &known["cleanup"]), (&"running".into(), &Value::Null));
+    let advice = known["advice"].to_string();
+    let says = "sample-tcp-server is not installed on this node: the next start is refused with 5; what runs is not touched; install it again: ocf-wasm";
+    assert!(advice.contains(says), "{advice}");
+    let _ = server.host.add(&plugin("sample-tcp-server"), &[]);
+    assert_eq!(server.host.why("web")["advice"], serde_json::json!([]));
+}
+
+#[test]
+fn when_the_policys_own_limit_of_memory_may_have_ended_it() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::new();
+    let line = "output      = \"journal\"\n";
+    server.policy(line, &format!("{line}limits = {{ memory = \"64MiB\" }}\n"));
+    server.does("start", 0);
+    for (pid, _) in server.host.processes("web") {
+        kill(pid, "-KILL");
+    }
+    until("the keeper has seen it", || server.host.why("web")["daemons"][0]["ended"].is_string());
+    let says = "limits.memory of [program.greeter] is 64MiB";
+    let advice = server.host.why("web")["advice"].to_string();
+    assert!(advice.contains(says), "no monitor has said so yet: {advice}");
+    server.does("monitor", 1);
+    server.does("stop", 0);
+    let advice = server.host.why("web")["advice"].to_string();
+    assert!(!advice.contains(says), "it was repaired: {advice}");
+    server.does("start", 0);
+    for (pid, _) in server.host.processes("web") {
+        kill(pid, "-TERM");
+    }
+    until("the keeper has seen it", || server.host.why("web")["daemons"][0]["ended"].is_string());
+    let advice = server.host.why("web")["advice"].to_string();
+    assert!(!advice.contains(says), "it ended otherwise: {advice}");
+}
+
+#[test]
 fn when_a_hot_swap_is_refused() {
     if !is_root() {
         return;

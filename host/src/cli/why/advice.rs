@@ -164,6 +164,14 @@ pub(super) const ADVICE: &[Advice] = &[
 /// Advice for what only the daemons show.
 pub(super) const DAEMON: &str = "read the program's last output, and its own log";
 
+/// Advice for an agent that is not there any more, while something of it runs.
+pub(super) const GONE: &str = "the next start is refused with 5; what runs is not touched; install it again: ocf-wasm install \
+                               FILE.wasm";
+
+/// Advice where a program with a limit was killed.
+pub(super) const MEMORY: &str = "whoever needs more is ended by that signal too, and journalctl -k says so; if it was that, give \
+                                 it more in {policy}";
+
 /// Advice for a swap that was refused.
 pub(super) const SWAP: &str = "the swap changed nothing: find out which version is right, or let the next start take the new one \
                                (ocf-wasm install --next-start)";

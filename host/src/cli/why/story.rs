@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::advice;
-use crate::capability::program::{Condition, Report, traces, unit};
+use crate::capability::program::{Condition, Ended, Report, traces, unit};
 use crate::cli::here;
 use crate::instance::{Action, Directory, Found, History, Record, State};
 use crate::ocf::description::AgentName;
 use crate::ocf::effect::{Effect, Occasion, Stays, effect};
 use crate::ocf::outcome::{Exit, was_failure};
 use crate::plan;
-use crate::policy::{self, Diagnostic, Policy, Refused, Severity, place};
+use crate::policy::{self, Diagnostic, Policy, Program, Refused, Severity, place};
 use crate::seam::program::Phase;
 use crate::store::{self, Digest};
 
@@ -264,6 +264,28 @@ impl Story {
         policy::load(&store::policy_path(&self.agent)).err()
     }
 
+    /// Why the agent of something that runs could not be started any more.
+    fn gone_today(&self) -> Option<String> {
+        self.record.as_ref().filter(|record| record.state.is_active())?;
+        plan::installed(&self.agent).err().map(|refusal| refusal.to_string())
+    }
+
+    /// The policy's own limits of memory, where something was ended by the signal by which the kernel holds them.
+    fn limits_of_memory(&self, reason: &str) -> Vec<String> {
+        let is_killed = |daemon: &Daemon| daemon.condition.ended == Some(Ended::Signaled(9));
+        if !reason.contains("signal 9") && !self.daemons.iter().any(is_killed) {
+            return Vec::new();
+        }
+        let text = self.policy().and_then(|(path, text)| Some((text.ok()?, path)));
+        let policy = text.and_then(|(text, path)| Policy::parse(&text, &path).ok()).unwrap_or_default();
+        let limited = |(label, program): (&String, &Program)| {
+            let bytes = program.grant.fixed.limits.memory?;
+            let (size, unit) = if bytes % (1 << 20) == 0 { (bytes >> 20, "MiB") } else { (bytes >> 10, "KiB") };
+            Some(format!("limits.memory of [program.{label}] is {size}{unit}: {}", advice::MEMORY))
+        };
+        policy.programs.iter().filter_map(limited).collect()
+    }
+
     fn advice(&self, standing: Standing, reason: &str, place: Option<&Diagnostic>) -> Vec<String> {
         let path = store::policy_path(&self.agent).display().to_string();
         let mut to_do = Vec::new();
@@ -285,6 +307,10 @@ impl Story {
         if let Some(refused) = self.refused_today() {
             to_do.push(format!("{refused}: the next start is refused as it is now; what runs is not touched"));
         }
+        if let Some(refusal) = self.gone_today().filter(|refusal| !reason.contains(refusal)) {
+            to_do.push(format!("{refusal}: {}", advice::GONE));
+        }
+        to_do.extend(self.limits_of_memory(reason));
         if self.daemons.iter().any(|daemon| broken(daemon).is_some()) {
             to_do.push(advice::DAEMON.to_owned());
         }
