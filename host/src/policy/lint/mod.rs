@@ -186,6 +186,18 @@ fn is_seen(program: &Program, path: &Path) -> bool {
         || granted.into_iter().any(|place| place.as_literal().is_none_or(|place| path.starts_with(place)))
 }
 
+/// What a value from outside may name and the program does not see: of a place, nothing of it.
+fn unseen(program: &Program, value: &Open<'_>) -> Option<String> {
+    if let Kind::OneOf(words) = value.kind {
+        return words.iter().find(|word| word.starts_with('/') && !is_seen(program, Path::new(word))).cloned();
+    }
+    let under = &place_of(value.kind)?.under;
+    let view = &program.grant.view;
+    let mut granted = view.read.iter().chain(&view.write).filter_map(Template::as_literal);
+    let is_hidden = !is_seen(program, under) && !granted.any(|place| Path::new(place).starts_with(under));
+    is_hidden.then(|| format!("what is below {}", under.display()))
+}
+
 fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
     let mut all = Vec::new();
     let mut add =
@@ -289,12 +301,17 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             }
             Pattern::Unseen => {
                 for (number, argument) in program.argv.iter().enumerate() {
-                    let Argument::One(template) = argument else { continue };
-                    if let Some(path) = template.as_literal().filter(|path| path.starts_with('/'))
+                    let steps = at(&["program", label, "argv", &number.to_string()]);
+                    if let Argument::One(template) = argument
+                        && let Some(path) = template.as_literal().filter(|path| path.starts_with('/'))
                         && !is_seen(program, Path::new(path))
                     {
-                        let steps = at(&["program", label, "argv", &number.to_string()]);
                         add(steps, String::new(), path.to_owned(), user.clone());
+                    }
+                }
+                for value in &values {
+                    if let Some(what) = unseen(program, value) {
+                        add(value.steps.clone(), String::new(), what, user.clone());
                     }
                 }
             }

@@ -19,7 +19,7 @@ fn of(lines: &str) -> String {
 const P: &str = "whoever may set the parameter p";
 
 /// The danger, a policy that has it and no other, what is said, and the same policy without it.
-const CASES: [(&str, &str, &str, &str); 44] = [
+const CASES: [(&str, &str, &str, &str); 47] = [
     (
         "interpreter",
         "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
@@ -40,7 +40,7 @@ const CASES: [(&str, &str, &str, &str); 44] = [
     ),
     (
         "edits files",
-        "program = \"/usr/bin/rm\"\nargv = [{ param = \"p\", file = { under = \"/srv/web\" } }]",
+        "program = \"/usr/bin/rm\"\nargv = [{ param = \"p\", file = { under = \"/etc/web\" } }]",
         "6:9 rm changes what its arguments name: whoever may set the parameter p can change all that nobody may change",
         "program = \"/usr/bin/rm\"\nargv = [\"/srv/web/lock\"]\nview = { write = [\"/srv/web\"] }",
     ),
@@ -130,7 +130,7 @@ const CASES: [(&str, &str, &str, &str); 44] = [
     ),
     (
         "loads any file",
-        "program = \"/lib64/ld-linux-x86-64.so.2\"\nargv = [{ param = \"p\", file = { under = \"/srv/web\" } }]",
+        "program = \"/lib64/ld-linux-x86-64.so.2\"\nargv = [{ param = \"p\", file = { under = \"/etc/web\" } }]",
         "6:9 ld-linux-x86-64.so.2 is the loader of all programs: whoever may set the parameter p can make it run any file as nobody, one that may not be executed too",
         "program = \"/lib64/ld-linux-x86-64.so.2\"\nargv = [\"/usr/bin/true\", { param = \"p\", port = {} }]",
     ),
@@ -142,7 +142,7 @@ const CASES: [(&str, &str, &str, &str); 44] = [
     ),
     (
         "installs packages",
-        "program = \"/usr/bin/dpkg\"\nargv = [\"-i\", { param = \"p\", file = { under = \"/srv/web\" } }]",
+        "program = \"/usr/bin/dpkg\"\nargv = [\"-i\", { param = \"p\", file = { under = \"/etc/web\" } }]",
         "6:15 dpkg runs what the packages bring that it is given: whoever may set the parameter p can make it run any program as nobody",
         "program = \"/usr/bin/dpkg\"\nargv = [\"--audit\"]",
     ),
@@ -187,6 +187,24 @@ const CASES: [(&str, &str, &str, &str); 44] = [
         "program = \"/usr/bin/test\"\nargv = [\"-e\", \"/srv/data/lock\"]\nview = { read = [\"/srv/dat\"] }",
         "6:15 the program does not see /srv/data/lock: to it, it is not there, and what it concludes from that may be wrong",
         "program = \"/usr/bin/test\"\nargv = [\"-e\", \"/srv/data/lock\"]\nview = { read = [\"/srv/data\"] }",
+    ),
+    (
+        "path that is not seen",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", { param = \"p\", directory = { under = \"/srv/web\" } }]",
+        "6:15 the program does not see what is below /srv/web: to it, it is not there, and what it concludes from that may be wrong",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", { param = \"p\", directory = { under = \"/srv/web\" } }]\nview = { read = [\"/srv/web/one\"] }",
+    ),
+    (
+        "path that is not seen",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", [\"-f\", { param = \"p\", file = { under = \"/run/x\" } }]]",
+        "6:22 the program does not see what is below /run/x: to it, it is not there, and what it concludes from that may be wrong",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", [\"-f\", { param = \"p\", file = { under = \"/etc/x\" } }]]",
+    ),
+    (
+        "path that is not seen",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", { param = \"p\", one-of = [\"/etc/x\", \"/run/x\"] }]",
+        "6:15 the program does not see /run/x: to it, it is not there, and what it concludes from that may be wrong",
+        "program = \"/usr/bin/test\"\nargv = [\"-e\", { param = \"p\", one-of = [\"/etc/x\", \"on\"] }]",
     ),
     (
         "address of secrets",
