@@ -251,7 +251,7 @@ tables! {
         "ip" "another type" "a table with `within`, optional" "[{ param = \"address\", ip = { within = [\"10.1.0.0/16\"] } }]"
             "Type: an IP address, version 4 or 6.";
         "url" "another type" "a table with `host` and `port`, and `path` if that matters" "http = { param = \"probe_url\", url = { host = [\"127.0.0.1\"], port = [80, 8080] } }"
-            "Type: a web address that begins with http://, without a user in it. For `http` of an endpoint only.";
+            "Type: a web address that begins with http://, or with https:// where `scheme` has that, without a user in it. For `http` of an endpoint only.";
         "duration" "another type" "a table with `max`, optional" "[{ param = \"patience\", duration = { max = \"1min\" } }]"
             "Type: a span of time; passed in milliseconds.";
     }

@@ -44,7 +44,8 @@ ocf-wasm check
 ```
 
 `check` reads the policies of all installed agents, or the files that it is given. It tells all mistakes of a file that do not
-depend on each other; the reason of an action names the first one.
+depend on each other; the reason of an action names the one at which the agent ended its reading, which need not be the
+first of the file: in a section, an unknown key comes before what is missing or wrong.
 ",
     );
     for table in TABLES {
@@ -52,6 +53,7 @@ depend on each other; the reason of an action names the first one.
         for key in table.keys {
             let text = &key.text;
             let otherwise = match text.otherwise {
+                "required" if table.knows("unit") => "Required, unless `unit` stands in its place.".to_owned(),
                 "required" => "Required.".to_owned(),
                 other => format!("Without it: {other}."),
             };
