@@ -259,7 +259,7 @@ pub fn installed(agent: &AgentName) -> Result<(u32, Generation), Refusal> {
 
 fn damaged(agent: &AgentName, missing: Missing) -> Refusal {
     match missing {
-        Missing::NotInstalled => Refusal::Unfit(format!("the version of {agent} that runs is {}", store::LOST)),
+        Missing::NotInstalled => Refusal::Unfit(format!("the version of {agent} {}", store::VERSION_LOST)),
         Missing::Damaged(text) => Refusal::Unfit(text),
     }
 }

@@ -45,8 +45,10 @@ pub fn policy_path(agent: &crate::ocf::description::AgentName) -> PathBuf {
     Path::new(POLICY).join(&agent.provider).join(format!("{}.toml", agent.kind))
 }
 
-/// What is said of a component or a version that was there, in a reason and by who tells what to do then.
-pub const LOST: &str = "not in the store any more";
+/// What is said of a component that was there, in a reason and by who tells what to do then.
+pub const LOST: &str = "is not in the store any more";
+/// The same of a version that an instance was started with.
+pub const VERSION_LOST: &str = "that runs is not in the store any more";
 
 /// Reads what lies under a digest, whatever that is by now: nothing is waited for.
 ///

@@ -123,7 +123,7 @@ fn verified(component: &Digest) -> Result<File, NativeError> {
     let blob = blob_path(component);
     let short = component.short();
     let source = crate::sys::trusted::open(&blob).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NativeError::Unfit(format!("is {LOST}")),
+        io::ErrorKind::NotFound => NativeError::Unfit(LOST.to_owned()),
         // The cause first: the path is longer than a reason.
         _ => {
             NativeError::Io(format!("component {short}: {error}").replacen(&blob.display().to_string(), "its file", 1))

@@ -30,6 +30,12 @@ fn check_finds_what_an_instance_needs_and_the_store_has_lost() {
     fs::remove_dir_all(host.path().join("lib/agents").join(DUMMY).join("1")).unwrap();
     let told = host.run(&["check"]);
     assert!(told.code == 1 && told.stdout.contains("has lost, generation 1 of ocf-wasm/dummy\n"), "{told:#?}");
+    let _ = host.action(DUMMY, "monitor").instance("web").recurring().is(1).says("is not in the store any more");
+    let advice = host.why("web")["advice"].to_string();
+    assert!(
+        advice.contains(" check` says: install that version again, or") && !advice.contains("no restart"),
+        "{advice}"
+    );
     let _ = host.action(DUMMY, "stop").instance("web").is(0);
     let _ = good(host.run(&["check"]));
 }

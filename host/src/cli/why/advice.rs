@@ -4,6 +4,8 @@
 //! The words are the host's and the SDK's own sentences. A plugin that says the same gets the same advice, which
 //! changes nothing.
 
+use crate::store;
+
 /// One kind of failure.
 pub(super) struct Advice {
     /// Words of the reason.
@@ -46,7 +48,12 @@ pub(super) const ADVICE: &[Advice] = &[
         "",
         "install it here: ocf-wasm install FILE.wasm; the cluster tries this node again after a cleanup",
     ),
-    row(crate::store::LOST, "", AGAIN),
+    row(
+        store::VERSION_LOST,
+        "",
+        "do what `ocf-wasm check` says: install that version again, or, if another one is installed, start it anew",
+    ),
+    row(store::LOST, "", AGAIN),
     row("its bytes are not those that were installed", "", AGAIN),
     row(
         "does not fit this host",
