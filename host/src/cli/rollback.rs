@@ -42,8 +42,9 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         .map_err(|_| anyhow::anyhow!("{agent} has no generation {number}; there are {known:?}"))?;
     if !install::is_kept(&generation.component) {
         bail!(
-            "{agent}: the component of generation {number} ({}) is not in the store any more; nothing was changed\n  install the same file again, or name another with --to",
-            generation.component.short()
+            "{agent}: the component of generation {number} ({}) {}; nothing was changed\n  install the same file again, or name another with --to",
+            generation.component.short(),
+            store::LOST
         );
     }
     // A start waits for no compiler, and no lock is held meanwhile.

@@ -35,7 +35,7 @@ pub(super) fn run(agent: &AgentName, format: Format) -> Result<ExitCode> {
     let row = |number: u32| {
         let (found, damage) = match store::generation(agent, number) {
             Ok(found) if install::is_kept(&found.component) => (Some(found), None),
-            Ok(found) => (Some(found), Some("its component is not in the store any more".to_owned())),
+            Ok(found) => (Some(found), Some(format!("its component {}", store::LOST))),
             Err(Missing::NotInstalled) => (None, Some("not there".to_owned())),
             Err(Missing::Damaged(what)) => (None, Some(what)),
         };
