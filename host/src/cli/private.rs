@@ -97,11 +97,14 @@ fn is_owned(path: &Path, uid: Uid) -> bool {
     path.metadata().is_ok_and(|found| found.uid() == uid.as_raw())
 }
 
-/// Refuses a directory that is something else: all that is ours is there already, or nothing is there but files that
-/// somebody put there to try them.
+/// Refuses a directory that is something else. In one that was a root before most of our directories are, and somebody may
+/// have taken one away to begin anew; in a new one there is nothing but files that somebody put there to try them.
 fn ensure_is_one(root: &Path) -> Result<()> {
     let is_directory = |name: &str| root.join(name).symlink_metadata().is_ok_and(|found| found.is_dir());
-    if OURS.iter().all(|(_, name)| is_directory(name)) {
+    let known = OURS.iter().filter(|(_, name)| is_directory(name)).count();
+    // A node's own / may have etc, lib and run as well, and its /var cache, lib and run.
+    let is_marked = is_directory("resource.d") || is_directory("etc") && is_directory("cache");
+    if known > OURS.len() / 2 && is_marked {
         return Ok(());
     }
     for entry in fs::read_dir(root).with_context(|| root.display().to_string())? {

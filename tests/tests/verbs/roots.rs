@@ -45,6 +45,12 @@ fn a_directory_of_others_is_no_private_root_and_stays_as_it_is() {
     assert_eq!((modes(root)["run"], modes(root)["resource.d"]), (0o700, 0o755));
     fs::create_dir(root.join("notes")).unwrap();
     let _ = good(tool(&["list"]));
+    // To begin anew, one takes away what is to be forgotten.
+    for name in ["etc", "lib", "cache", "run", "resource.d"] {
+        fs::remove_dir_all(root.join(name)).unwrap();
+        let _ = good(tool(&["list"]));
+        assert!(modes(root).contains_key(name), "{name}");
+    }
 }
 
 #[test]
