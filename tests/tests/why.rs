@@ -362,32 +362,41 @@ fn without_the_agent_while_it_runs() {
 }
 
 #[test]
-fn when_the_policys_own_limit_of_memory_may_have_ended_it() {
+fn when_it_took_more_memory_than_the_policy_gives_it() {
     if !is_root() {
         return;
     }
     let server = Server::new();
-    let line = "output      = \"journal\"\n";
-    server.policy(line, &format!("{line}limits = {{ memory = \"64MiB\" }}\n"));
-    server.does("start", 0);
-    for (pid, _) in server.host.processes("web") {
-        kill(pid, "-KILL");
+    let bind = |script: &str| {
+        server.host.policy(
+            SERVER,
+            &format!(
+                "format = 1\n\n[program.greeter]\nprogram = \"/bin/sh\"\nargv = [\"-c\", \"{script}\"]\n\
+                 lifetime = \"instance\"\nuser = \"nobody\"\nlimits = {{ memory = \"32MiB\" }}\n\n\
+                 [endpoint.greeting]\ntcp = {{ host = \"127.0.0.1\", port = {} }}\n",
+                server.port
+            ),
+        );
+    };
+    let of_memory = "limits.memory of [program.greeter] is 32MiB: more was taken";
+    let of_signal = "signal 9 comes from a person";
+    for (script, ended, is_over) in [
+        ("exec dd if=/dev/zero of=/dev/null bs=200M count=1", "ended by signal 9, over its limit of memory", true),
+        ("dd if=/dev/zero of=/dev/null bs=200M count=1", "exited with status 137, over its limit of memory", true),
+        ("kill -9 $$", "ended by signal 9", false),
+    ] {
+        bind(script);
+        server.does("start", 1);
+        let known = server.host.why("web");
+        assert_eq!(known["daemons"][0]["ended"], ended);
+        assert_eq!(known["daemons"][0]["over_memory"], is_over, "{script}");
+        let text = known["text"].to_string();
+        assert!(text.contains(&format!("greeter {ended}")), "{text}");
+        let advice = known["advice"].to_string();
+        assert_eq!((advice.contains(of_memory), advice.contains(of_signal)), (is_over, !is_over), "{advice}");
+        assert!(!advice.contains("whoever needs more"), "it was seen who ended it: {advice}");
+        server.does("stop", 0);
     }
-    until("the keeper has seen it", || server.host.why("web")["daemons"][0]["ended"].is_string());
-    let says = "limits.memory of [program.greeter] is 64MiB";
-    let advice = server.host.why("web")["advice"].to_string();
-    assert!(advice.contains(says), "no monitor has said so yet: {advice}");
-    server.does("monitor", 1);
-    server.does("stop", 0);
-    let advice = server.host.why("web")["advice"].to_string();
-    assert!(!advice.contains(says), "it was repaired: {advice}");
-    server.does("start", 0);
-    for (pid, _) in server.host.processes("web") {
-        kill(pid, "-TERM");
-    }
-    until("the keeper has seen it", || server.host.why("web")["daemons"][0]["ended"].is_string());
-    let advice = server.host.why("web")["advice"].to_string();
-    assert!(!advice.contains(says), "it ended otherwise: {advice}");
 }
 
 #[test]

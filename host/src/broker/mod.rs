@@ -241,7 +241,7 @@ impl<'a> Broker<'a> {
             let condition = self.condition(label)?;
             let has_ended = matches!(condition.phase, program::Phase::Failed | program::Phase::Remains);
             let report = programs::Report::read(&self.directory.report_path(label))?;
-            let ended = report.ended.filter(|_| has_ended)?;
+            let ended = report.how().filter(|_| has_ended)?;
             Some(match report.last_line() {
                 Some(line) => format!("{label} {ended}: {}", self.log.masked(line)),
                 None => format!("{label} {ended}"),

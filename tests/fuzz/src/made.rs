@@ -107,6 +107,7 @@ fn of_records() -> Vec<(&'static str, Vec<u8>)> {
         ended: Some(Ended::Signaled(9)),
         output: "one\ntwo\n".to_owned(),
         is_over: true,
+        over_memory: true,
     };
     let history = "1700000000\tstart\t0\t250\t\n1700000010\tmonitor level 10\t1\t30000\tdaemon does not answer\n";
     vec![

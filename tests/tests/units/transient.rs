@@ -147,7 +147,7 @@ fn a_limit_is_held_by_the_unit() {
     let crowd = "for i in 1 2 3 4; do sleep 600 & done; echo all";
     for (argv, limits, reason) in [
         (hog, "memory = \"400MiB\"", "status 0"),
-        (hog, "memory = \"32MiB\"", "status 137: Killed"),
+        (hog, "memory = \"32MiB\"", "status 137, over its limit of memory: "),
         (crowd, "tasks = 5", "status 0: all"),
         (crowd, "tasks = 4", "Cannot fork"),
     ] {

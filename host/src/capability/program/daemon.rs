@@ -37,10 +37,13 @@ pub struct Report {
     pub ended: Option<Ended>,
     /// The last of what the daemon wrote to standard output and error.
     pub output: String,
-    /// Whether nothing of the tree can be there: not yet, or not any more. The last field: a report of before there was
-    /// one ends without it.
+    /// Whether nothing of the tree can be there: not yet, or not any more. A report of before there was this field ends
+    /// without it, and likewise for the next.
     #[serde(deserialize_with = "true_or_missing")]
     pub is_over: bool,
+    /// Whether the kernel has ended something of the tree because that had more memory than the policy's limit.
+    #[serde(deserialize_with = "true_or_missing")]
+    pub over_memory: bool,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "what serde wants")]
@@ -84,6 +87,12 @@ impl Report {
     /// Reads what the keeper wrote, if anything.
     pub fn read(path: &Path) -> Option<Self> {
         crate::instance::load_report(path).ok()
+    }
+
+    /// How the main process ended, for a person.
+    pub fn how(&self) -> Option<String> {
+        let why = if self.over_memory { ", over its limit of memory" } else { "" };
+        self.ended.map(|ended| format!("{ended}{why}"))
     }
 
     /// The last line that the daemon wrote.

@@ -62,16 +62,38 @@ pub(super) fn make_in_unit(tree: &Path, limits: &Limits, asked: &Limits) -> Resu
     make(Some(tree), &Limits::default(), asked)
 }
 
+/// Whether the kernel has ended something of a tree because that was over its limit of memory. False where nobody counts.
+pub(super) fn was_over_memory(tracking: &Path) -> bool {
+    let has_counted = |file: PathBuf| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        text.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim() != "0"))
+    };
+    // In a unit it is that which has the limit.
+    let limited = if transient::unit_of(tracking).is_some() { tracking.parent() } else { Some(tracking) };
+    let of_v1 = |limited: &Path| match transient::unit_of(tracking) {
+        Some(_) => Some(inner(limited)),
+        None => limited.file_name().map(|name| Path::new(OURS).join(name)),
+    };
+    limited.is_some_and(|limited| {
+        has_counted(limited.join("memory.events"))
+            || of_v1(limited)
+                .is_some_and(|group| has_counted(Path::new(V1[0].1).join(group).join("memory.oom_control")))
+    })
+}
+
+/// The path of a unit's group in all hierarchies, from the slice's slice on.
+fn inner(unit: &Path) -> PathBuf {
+    unit.iter().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect()
+}
+
 /// Whether a unit may have no more than this, in whatever hierarchy.
 fn is_limited(unit: &Path, what: &str, most: u64) -> bool {
     let holds = |group: &Path, file: &str| {
         let found = fs::read_to_string(group.join(file)).ok().and_then(|text| text.trim().parse::<u64>().ok());
         found.is_some_and(|found| found <= most)
     };
-    // From the slice's slice on the path is the same in all hierarchies.
-    let inner: PathBuf = unit.iter().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
     V2.iter().any(|row| row.0 == what && holds(unit, &format!("{}.max", row.1)))
-        || V1.iter().any(|row| row.0 == what && holds(&Path::new(row.1).join(&inner), row.2))
+        || V1.iter().any(|row| row.0 == what && holds(&Path::new(row.1).join(inner(unit)), row.2))
 }
 
 /// Opens the lists of members, for a child that will write itself into them.

@@ -149,7 +149,7 @@ fn keep() -> std::io::Result<()> {
     }
     let log = crate::report::Log::system(&format!("{instance}/{label}"));
     log.hide_values(secrets);
-    let notes = Notes { path, log, is_evidence: cgroup.is_none() };
+    let notes = Notes { path, log, cgroup };
     let prepared = confinement.prepare().and_then(|prepared| Ok((prepared, group::open(&groups)?)));
     let (prepared, groups) = match prepared {
         Ok(prepared) => prepared,
@@ -166,7 +166,7 @@ fn keep() -> std::io::Result<()> {
     let err = out.try_clone()?;
     let standard = [null, out, err];
     let plan = Plan { program, argv, environment, user, groups, standard, dies_with: None, prepared };
-    if notes.is_evidence {
+    if notes.is_evidence() {
         // What stands there says that nothing was started, which is about to be wrong.
         crate::instance::save_report(&notes.path, &Report::default())?;
     }
@@ -195,11 +195,24 @@ fn keep() -> std::io::Result<()> {
 struct Notes {
     path: PathBuf,
     log: crate::report::Log,
-    /// Whether there is no control group, so that it is by the report alone that nothing is known to be left.
-    is_evidence: bool,
+    /// The control group of the daemon's tree.
+    cgroup: Option<PathBuf>,
 }
 
 impl Notes {
+    /// Whether it is by the report alone that nothing is known to be left.
+    fn is_evidence(&self) -> bool {
+        self.cgroup.is_none()
+    }
+
+    /// Notes whether the kernel ended something for the memory that it took, and logs it once.
+    fn look_at_memory(&self, report: &mut Report) {
+        if !report.over_memory && self.cgroup.as_deref().is_some_and(group::was_over_memory) {
+            report.over_memory = true;
+            self.log.error("over its limit of memory: the kernel ended what took it");
+        }
+    }
+
     /// Logs what could not be done, and goes on.
     fn told(&self, done: std::io::Result<()>) {
         if let Err(error) = done {
@@ -215,7 +228,7 @@ impl Notes {
     /// Writes the last report. Who ends without it leaves nobody who knows that nothing is left.
     fn close(&self, report: &Report) {
         let done = self.save_if_wanted(report);
-        let is_missing = self.is_evidence && done.is_err();
+        let is_missing = self.is_evidence() && done.is_err();
         self.told(done);
         while is_missing && self.save_if_wanted(report).is_err() {
             std::thread::sleep(AGAIN);
@@ -265,6 +278,7 @@ fn watch(
             // What it said last may still be in the pipe.
             output = output.filter(|pipe| tail.take(pipe, log));
             report.output = tail.text(log);
+            notes.look_at_memory(report);
             let answer = match (&waiting, ended) {
                 (Some(_), Ended::Exited(0)) => {
                     (report.main, report.has_forked) = (None, true);
@@ -273,7 +287,7 @@ fn watch(
                 (..) => {
                     report.ended = Some(ended);
                     let said = report.last_line().map(|line| format!(": {line}")).unwrap_or_default();
-                    FromKeeper::Failed(format!("{ended}{said}"))
+                    FromKeeper::Failed(format!("{}{said}", report.how().unwrap_or_default()))
                 }
             };
             notes.told(notes.save_if_wanted(report));
@@ -294,6 +308,7 @@ fn finish(report: &mut Report, tail: &mut Tail, output: Option<&std::fs::File>, 
         report.ended = Some(Ended::Exited(0));
     }
     report.output = tail.text(&notes.log);
+    notes.look_at_memory(report);
     report.is_over = true;
     notes.close(report);
 }

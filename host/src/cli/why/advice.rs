@@ -162,7 +162,7 @@ pub(super) const ADVICE: &[Advice] = &[
     row("panic: ", "", MISTAKE),
     row("trap", "", MISTAKE),
     row(
-        "signal 9",
+        SIGNAL,
         "",
         "signal 9 comes from a person, or from the kernel when memory is short: journalctl -k --grep 'out of memory'",
     ),
@@ -175,8 +175,14 @@ pub(super) const DAEMON: &str = "read the program's last output, and its own log
 pub(super) const GONE: &str = "the next start is refused with 5; what runs is not touched; install it again: ocf-wasm install \
                                FILE.wasm";
 
-/// Advice where a program with a limit was killed.
-pub(super) const MEMORY: &str = "whoever needs more is ended by that signal too, and journalctl -k says so; if it was that, give \
+/// By what the kernel ends who has more memory than there is; and anybody, anything.
+pub(super) const SIGNAL: &str = "signal 9";
+
+/// Advice where the kernel was seen to hold a limit.
+pub(super) const OVER_MEMORY: &str = "more was taken; find out for what, or give it more in {policy}";
+
+/// Advice where a program with a limit was killed, and nobody saw by whom.
+pub(super) const PERHAPS_MEMORY: &str = "whoever needs more is ended by that signal too, and journalctl -k says so; if it was that, give \
                                  it more in {policy}";
 
 /// Advice for a swap that was refused.

@@ -75,7 +75,7 @@ fn show(story: &Story, verdict: &Verdict) {
         if let Some(unit) = &daemon.unit {
             println!("  unit {unit}");
         }
-        if let Some(ended) = daemon.condition.ended {
+        if let Some(ended) = daemon.ended() {
             println!("  its main process {ended}");
         }
         if !daemon.condition.told.is_empty() {
@@ -117,7 +117,7 @@ fn document(story: &Story) -> Value {
         json!({
             "label": daemon.label, "unit": daemon.unit, "phase": word(daemon.condition.phase),
             "processes": daemon.condition.members.iter().map(|m| m.pid).collect::<Vec<_>>(),
-            "ended": daemon.condition.ended.map(|e| e.to_string()), "output": daemon.report.output,
+            "ended": daemon.ended(), "over_memory": daemon.report.over_memory, "output": daemon.report.output,
             "told": daemon.condition.told,
         })
     });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::advice;
-use crate::capability::program::{Condition, Ended, Report, traces, unit};
+use crate::capability::program::{Condition, Report, traces, unit};
 use crate::cli::here;
 use crate::instance::{Action, Directory, Found, History, Record, State};
 use crate::ocf::description::AgentName;
@@ -40,6 +40,13 @@ pub(super) struct Daemon {
     pub(super) unit: Option<String>,
     pub(super) condition: Condition,
     pub(super) report: Report,
+}
+
+impl Daemon {
+    /// How its main process ended.
+    pub(super) fn ended(&self) -> Option<String> {
+        self.condition.ended.map(|ended| self.report.how().unwrap_or_else(|| ended.to_string()))
+    }
 }
 
 /// How it stands.
@@ -270,10 +277,15 @@ impl Story {
         plan::installed(&self.agent).err().map(|refusal| refusal.to_string())
     }
 
-    /// The policy's own limits of memory, where something was ended by the signal by which the kernel holds them.
+    /// Whether the kernel has ended something of a daemon for the memory that it took.
+    fn is_over_memory(&self) -> bool {
+        self.daemons.iter().any(|daemon| daemon.report.over_memory)
+    }
+
+    /// The policy's own limits of memory: one that the kernel held, as a keeper has seen; or those that it may have held, where
+    /// none that is known ended by its signal.
     fn limits_of_memory(&self, reason: &str) -> Vec<String> {
-        let is_killed = |daemon: &Daemon| daemon.condition.ended == Some(Ended::Signaled(9));
-        if !reason.contains("signal 9") && !self.daemons.iter().any(is_killed) {
+        if !reason.contains("signal 9") && !self.is_over_memory() {
             return Vec::new();
         }
         let text = self.policy().and_then(|(path, text)| Some((text.ok()?, path)));
@@ -281,7 +293,13 @@ impl Story {
         let limited = |(label, program): (&String, &Program)| {
             let bytes = program.grant.fixed.limits.memory?;
             let (size, unit) = if bytes % (1 << 20) == 0 { (bytes >> 20, "MiB") } else { (bytes >> 10, "KiB") };
-            Some(format!("limits.memory of [program.{label}] is {size}{unit}: {}", advice::MEMORY))
+            let seen = self.daemons.iter().find(|daemon| daemon.label == *label && daemon.condition.ended.is_some());
+            let to_do = match seen {
+                Some(daemon) if daemon.report.over_memory => advice::OVER_MEMORY,
+                None if reason.contains("signal 9") => advice::PERHAPS_MEMORY,
+                _ => return None,
+            };
+            Some(format!("limits.memory of [program.{label}] is {size}{unit}: {to_do}"))
         };
         policy.programs.iter().filter_map(limited).collect()
     }
@@ -295,6 +313,8 @@ impl Story {
             Some(_) if is_of_policy && !is_wrong => {
                 to_do.push("the policy has been corrected since: the next start takes it".to_owned());
             }
+            // It is known where the signal came from.
+            Some(advice) if advice.says == advice::SIGNAL && self.is_over_memory() => {}
             Some(advice) => to_do.push(advice.to_do.to_owned()),
             None if standing == Standing::Unknown => {
                 to_do.extend(advice::on("record is damaged or lost").map(|a| a.to_do.to_owned()));
@@ -340,7 +360,7 @@ fn broken(daemon: &Daemon) -> Option<String> {
     let label = &daemon.label;
     let unseen = || "ended, nobody saw how".to_owned();
     let how = match daemon.condition.told.as_str() {
-        "" => daemon.condition.ended.map_or_else(unseen, |ended| ended.to_string()),
+        "" => daemon.ended().unwrap_or_else(unseen),
         told => told.to_owned(),
     };
     match daemon.condition.phase {

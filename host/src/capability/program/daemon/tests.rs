@@ -132,6 +132,7 @@ fn a_report_of_before_it_said_what_is_over_is_read() {
     crate::instance::save_report(&scene.report, &before).unwrap();
     let read = Report::read(&scene.report).unwrap();
     assert_eq!((read.main, read.ended, read.output.as_str(), read.is_over), (main, before.ended, "a line", false));
+    assert!(!read.over_memory);
 }
 
 /// What is mounted on a directory cannot be removed, and hides what is below: a control group whose members nobody
