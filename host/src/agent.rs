@@ -2,6 +2,7 @@
 //! record, which plan, the contract, what is written down.
 
 mod audit;
+mod deadline;
 mod known;
 mod printed;
 mod validate;
@@ -9,6 +10,7 @@ mod validate;
 use std::time::{Duration, Instant};
 
 use self::audit::Audit;
+use self::deadline::{arm, deadline};
 use self::known::Known;
 use crate::broker::{Broker, Deadline, Recorder, Session, Trace};
 use crate::contract;
@@ -40,12 +42,17 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     }
     let log = Log::of(&request.agent.kind, request.instance.as_deref(), request.log.clone());
     log.hide(&request.given);
-    let is_root = nix::unistd::geteuid().is_root();
     let audit = Audit::default();
+    let outcome = answer(request, action, start, &log, &audit);
+    audit.write(request, action, &outcome, start, &log);
+    outcome
+}
+
+/// Answers an action of an instance.
+fn answer(request: &Request, action: Action, start: Instant, log: &Log, audit: &Audit) -> Outcome {
+    let is_root = nix::unistd::geteuid().is_root();
     if action == Action::ValidateAll {
-        let outcome = validate::validate_all(request, &log, &audit, start, is_root);
-        audit.write(request, action, &outcome, start, &log);
-        return outcome;
+        return validate::validate_all(request, log, audit, start, is_root);
     }
     if !is_root {
         return Outcome::because(Exit::Permission, &format!("{} needs root", action.word()));
@@ -57,16 +64,14 @@ pub fn perform(request: &Request, start: Instant) -> Outcome {
     let directory = Directory::of(&request.agent, instance);
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let deadline = deadline(request, action, start);
-    arm(request, action, &deadline);
-    let invocation =
-        Invocation { request, action, instance, directory: &directory, deadline, log: &log, audit: &audit, start };
+    arm(request, action, &deadline, start, log);
+    let invocation = Invocation { request, action, instance, directory: &directory, deadline, log, audit, start };
     let mut outcome = invocation.perform();
     if matches!(outcome.exit, Exit::Permission | Exit::NotInstalled) && !outcome.reason.ends_with(')') {
         outcome.reason = plan::explained(&outcome.reason, &plan::hint(&directory, instance));
     }
     outcome.reason = log.masked(&outcome.reason).into_owned();
     note(&directory, request, action, &outcome, start);
-    audit.write(request, action, &outcome, start, &log);
     outcome
 }
 
@@ -398,32 +403,6 @@ fn is_exported(action: Action, plan: &Plan) -> bool {
         | Action::Usage
         | Action::Methods => true,
     }
-}
-
-fn deadline(request: &Request, action: Action, start: Instant) -> Deadline {
-    let advertised = || {
-        let word = match action {
-            Action::Reload => "reload",
-            Action::ValidateAll => "validate",
-            other => other.word(),
-        };
-        plan::installed(&request.agent).map_or(20_000, |(_, generation)| {
-            let description = &generation.description;
-            let deeper = description.monitor(request.check_level).filter(|_| action == Action::Monitor);
-            deeper.map_or_else(|| description.timeout_ms(word), |monitor| monitor.timeout_ms)
-        })
-    };
-    let timeout = Duration::from_millis(request.timeout_ms.unwrap_or_else(advertised));
-    Deadline::new(start, timeout, action == Action::Stop)
-}
-
-/// Arms the last resort against a system call that does not come back.
-fn arm(request: &Request, action: Action, deadline: &Deadline) {
-    let exit = Exit::Generic;
-    let text = format!("{}: a system call did not come back in time", action.word());
-    let line = format!("{}{text}\n", request.reason_prefix);
-    let wait = deadline.alarm.saturating_duration_since(Instant::now());
-    crate::sys::alarm::answer_after(wait.max(Duration::from_millis(10)), exit.code().into(), line);
 }
 
 /// Adds the action to what `why` shows.

@@ -15,7 +15,8 @@ use crate::ocf::outcome::one_line;
 use crate::ocf::request::LogTarget;
 use crate::ocf::{Outcome, Parameters};
 use crate::seam::log::Level;
-use crate::sys::trusted;
+use crate::sys::alarm::Message;
+use crate::sys::{clock, trusted};
 
 /// Bytes of one log line.
 const LINE_BYTES: usize = 2048;
@@ -23,6 +24,8 @@ const LINE_BYTES: usize = 2048;
 const AUDIT_WAIT: Duration = Duration::from_millis(100);
 /// Bytes of the shortest secret that is found again in what is told: a shorter one would be found in what it is not.
 pub const SECRET_BYTES: usize = 4;
+/// Of the audit: facility authpriv, severity info.
+const AUDIT_PRIORITY: u32 = 10 * 8 + 6;
 /// Where the system's log listens.
 const SYSLOG: &str = "/dev/log";
 
@@ -108,9 +111,17 @@ impl Log {
         let text = one_line(&self.masked(text), LINE_BYTES);
         if self.target.facility.is_some() {
             // Who fills the log's queue, as any granted program can, does not hide by that what was done.
-            self.to_system(facility_number("authpriv") * 8 + 6, "AUDIT", &text, Some(AUDIT_WAIT));
+            self.to_system(AUDIT_PRIORITY, "AUDIT", &text, Some(AUDIT_WAIT));
         }
         self.to_file("AUDIT", &text);
+    }
+
+    /// Returns the line of the audit that is sent to the system's log if nobody comes back to write one, `wait` from now.
+    pub fn audit_message(&self, text: &str, wait: Duration) -> Option<Message> {
+        self.target.facility.as_ref()?;
+        let text = one_line(&self.masked(text), LINE_BYTES);
+        let bytes = self.message(AUDIT_PRIORITY, "AUDIT", &text, wait).into_bytes();
+        Some(Message { to: Path::new(SYSLOG), bytes })
     }
 
     /// Writes one line.
@@ -138,7 +149,7 @@ impl Log {
 impl Log {
     /// `wait` is how long at most it waits for room; none: not at all.
     fn to_system(&self, priority: u32, word: &str, text: &str, wait: Option<Duration>) {
-        let message = format!("<{priority}>{} {}: {word}: {text}", crate::sys::clock::local_stamp(), self.tag);
+        let message = self.message(priority, word, text, Duration::ZERO);
         if let Ok(socket) = UnixDatagram::unbound() {
             let _ = match wait {
                 Some(wait) => socket.set_write_timeout(Some(wait)),
@@ -148,9 +159,14 @@ impl Log {
         }
     }
 
+    /// A line as the system's log takes it, of `wait` from now.
+    fn message(&self, priority: u32, word: &str, text: &str, wait: Duration) -> String {
+        format!("<{priority}>{} {}: {word}: {text}", clock::local_stamp_in(wait), self.tag)
+    }
+
     fn to_file(&self, word: &str, text: &str) {
         if let Some(file) = &self.target.file {
-            append(file, &format!("{} {}: {word}: {text}\n", crate::sys::clock::local_stamp(), self.tag));
+            append(file, &format!("{} {}: {word}: {text}\n", clock::local_stamp_in(Duration::ZERO), self.tag));
         }
     }
 }

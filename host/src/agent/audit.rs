@@ -4,7 +4,7 @@
 //! What must never enter here: values of parameters, and words of a plugin.
 
 use std::cell::RefCell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::broker::Used;
 use crate::instance::Pins;
@@ -12,6 +12,7 @@ use crate::ocf::outcome::Outcome;
 use crate::ocf::{Action, Request};
 use crate::plan::Plan;
 use crate::report::Log;
+use crate::sys::alarm;
 
 /// Digits of a digest that tell it from all others of a node.
 const DIGITS: usize = 12;
@@ -40,18 +41,22 @@ impl Audit {
 
     /// Writes the line.
     pub(super) fn write(&self, request: &Request, action: Action, outcome: &Outcome, start: Instant, log: &Log) {
-        let Request { agent, instance, interval_ms, .. } = request;
-        let instance = instance.as_deref().unwrap_or("-");
-        let line = format!(
-            "agent={agent} instance={instance} action={} interval={}ms exit={} took={}ms{}",
-            action.word(),
-            interval_ms,
-            outcome.exit.code(),
-            start.elapsed().as_millis(),
-            self.0.borrow()
-        );
+        let line = line(request, action, outcome, start.elapsed()) + &self.0.borrow();
+        alarm::has_answered();
         crate::guard!("I25", { log.audit(&line) });
     }
+}
+
+/// Who asked for what, and what was answered.
+pub(super) fn line(request: &Request, action: Action, outcome: &Outcome, took: Duration) -> String {
+    let Request { agent, interval_ms, .. } = request;
+    format!(
+        "agent={agent} instance={} action={} interval={interval_ms}ms exit={} took={}ms",
+        request.instance_name().unwrap_or("-"),
+        action.word(),
+        outcome.exit.code(),
+        took.as_millis(),
+    )
 }
 
 /// The beginning of a digest, without its algorithm.

@@ -34,7 +34,7 @@ pub(super) fn validate_all(request: &Request, log: &Log, audit: &Audit, start: I
         Err(_) => return Outcome::of(Exit::Success),
     };
     let instance = request.instance.as_deref().unwrap_or("default");
-    arm(request, Action::ValidateAll, &deadline);
+    arm(request, Action::ValidateAll, &deadline, start, log);
     let policy = if is_deep { plan.policy } else { Policy::default() };
     let plan = Plan { policy, ..plan };
     let directory = Directory::of(&request.agent, instance);

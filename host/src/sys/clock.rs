@@ -1,5 +1,7 @@
 //! Clocks that std does not show as numbers.
 
+use std::time::Duration;
+
 /// Returns the nanoseconds of the monotonic clock.
 pub fn monotonic_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
@@ -17,9 +19,9 @@ fn read(clock: libc::clockid_t) -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-/// Returns the local time as `Mon DD HH:MM:SS`, the form of the cluster's logs.
-pub fn local_stamp() -> String {
-    let parts = local(now());
+/// Returns the local time `wait` from now as `Mon DD HH:MM:SS`, the form of the cluster's logs.
+pub fn local_stamp_in(wait: Duration) -> String {
+    let parts = local(now() + wait.as_secs().cast_signed());
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = usize::try_from(parts.tm_mon).ok().and_then(|m| MONTHS.get(m)).unwrap_or(&"???");
     format!("{month} {:02} {:02}:{:02}:{:02}", parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec)

@@ -74,6 +74,10 @@ fn i25_each_action_is_audited_once_also_when_it_fails() {
             assert_eq!((word(&audit, "component").len(), word(&audit, "policy").len()), (12, 12), "{audit}");
         }
     }
+    // What is no name cannot tell the log anything.
+    let forged = [("OCF_RESOURCE_INSTANCE", "x/ action=stop exit=0")];
+    let Logged { audit, .. } = logged(&host, "ocf-wasm/dummy", "start", &forged, 6);
+    assert!(audit.contains("agent=ocf-wasm/dummy instance=- action=start interval=0ms exit=6 "), "{audit}");
 }
 
 #[test]
