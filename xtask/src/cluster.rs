@@ -8,7 +8,7 @@ use super::{cargo, dist, is_root, run as must, setup, target};
 
 const USAGE: &str = "usage: cargo xtask cluster COMMAND
 
-  up [NODES] [--systemd]   bring up a cluster, 3 nodes if not said otherwise, and stay; Ctrl-C ends it. With
+  up [NODES] [--systemd]   bring up a cluster, 1 to 16 nodes, else 3, and stay; Ctrl-C ends it. With
                            a systemd on each node, nothing of ours is installed there yet
   enter NODE [COMMAND...]  a shell on a node, or one command there; the node `client` is beside the others
   down                     end it from another terminal
@@ -19,7 +19,9 @@ What can happen to a node: cargo xtask cluster FAULT NODE
   freeze, thaw                        its time stops; it hangs
   cut, mend                           its network cable is pulled
   isolate, rejoin                     nobody answers it any more, and the cable looks well
-  load, unload                        its processors are busy";
+  load, unload                        its processors are busy
+
+A full disk: cargo xtask cluster enter NODE dd if=/dev/zero of=/run/full";
 
 /// All faults, as the harness knows them.
 const FAULTS: [&str; 11] =
@@ -33,8 +35,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["up"] => up(&["3"]),
+        ["up", "--systemd"] => up(&["3", "--systemd"]),
         ["up", nodes] => up(&[nodes]),
-        ["up", nodes, "--systemd"] => up(&[nodes, "--systemd"]),
+        ["up", nodes, "--systemd"] | ["up", "--systemd", nodes] => up(&[nodes, "--systemd"]),
         ["enter", node, ref command @ ..] => must(with_state(&mut harness("enter")?).arg(node).args(command)),
         ["down"] => must(with_state(&mut harness("down")?)),
         [fault, node] if FAULTS.contains(&fault) => must(with_state(&mut harness("ask")?).args([fault, node])),

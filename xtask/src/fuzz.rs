@@ -8,19 +8,20 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{cargo, root, run as must, setup, target};
 
 /// What there is to know before it is called.
-pub(crate) const USAGE: &str = "cargo xtask fuzz [TARGET...] [--seconds N] [--jobs N]
+pub(crate) const USAGE: &str = "cargo xtask fuzz [TARGET...] [HOURS | --seconds N] [--jobs N]
        cargo xtask fuzz TARGET --repeat FILE
 
 Looks for bytes that break what must hold of a target; tests/fuzz/src/lib.rs says what that is.
 
   cargo xtask fuzz                         all targets, 20 s each, as CI does
+  cargo xtask fuzz 8                       all of them for eight hours together, each for its part
   cargo xtask fuzz policy --seconds 600    one for ten minutes; what it learnt is kept in target/fuzz/corpus
   cargo xtask fuzz seam --repeat FILE      one file, once, with the panic's place
 
@@ -98,6 +99,7 @@ fn wish(arguments: &[String]) -> Result<Wish> {
     let known = targets()?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut wish = Wish { targets: Vec::new(), seconds: SECONDS, jobs, repeat: None };
+    let mut hours = None;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().with_context(|| format!("{argument} wants a value\n\n{USAGE}"));
@@ -105,13 +107,21 @@ fn wish(arguments: &[String]) -> Result<Wish> {
             "--seconds" => wish.seconds = value()?.parse().context("--seconds wants a number")?,
             "--jobs" => wish.jobs = value()?.parse::<usize>().context("--jobs wants a number")?.max(1),
             "--repeat" => wish.repeat = Some(PathBuf::from(value()?)),
+            number if number.parse::<f64>().is_ok() => hours = Some(number.parse::<f64>()?),
             name if known.iter().any(|target| target == name) => wish.targets.push(name.to_owned()),
             other => bail!("there is no target `{other}`; there is {}\n\n{USAGE}", known.join(", ")),
         }
     }
+    ensure!(hours.is_none_or(|hours| (0.001..=8760.0).contains(&hours)), "0.001 to 8760 hours\n\n{USAGE}");
     ensure!(wish.repeat.is_none() || wish.targets.len() == 1, "--repeat wants one target\n\n{USAGE}");
     if wish.targets.is_empty() {
         wish.targets = known;
+    }
+    if let Some(hours) = hours {
+        // Those that run at the same time share nothing of it.
+        let turns = wish.targets.len().div_ceil(wish.jobs);
+        let all = Duration::from_secs_f64(hours * 3600.0).as_secs();
+        wish.seconds = u32::try_from(all / u64::try_from(turns)?)?.max(1);
     }
     Ok(wish)
 }
@@ -265,7 +275,10 @@ mod tests {
         assert!(all.targets.len() >= 7 && all.seconds == SECONDS && all.repeat.is_none());
         let one = words("policy --seconds 600 --jobs 0").unwrap();
         assert_eq!((one.targets, one.seconds, one.jobs), (vec!["policy".to_owned()], 600, 1));
+        let hours = words("2 --jobs 2 policy seam record").unwrap();
+        assert_eq!((hours.targets.len(), hours.seconds), (3, 3600));
         for (wrong, says) in [
+            ("-1", "0.001 to 8760 hours"),
             ("polcy", "there is no target `polcy`; there is answers"),
             ("--seconds", "--seconds wants a value"),
             ("--seconds x", "--seconds wants a number"),

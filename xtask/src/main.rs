@@ -31,9 +31,9 @@ temporary directory.",
     (
         "cluster",
         "a real cluster of namespaces to play with: Pacemaker, fencing, faults; as root",
-        "cargo xtask cluster up [NODES]
+        "cargo xtask cluster up [NODES] [--systemd]
 
-Brings up three nodes, or as many as are asked for (1-9), and says what can be done to them; Ctrl-C or `cargo xtask cluster
+Brings up three nodes, or as many as are asked for (1-16), and says what can be done to them; Ctrl-C or `cargo xtask cluster
 down` ends all of it. `cargo xtask cluster help` lists the rest: enter a node, switch its power off.",
     ),
     ("soak", "random faults on a real cluster, and a witness; as root", cluster::SOAK_USAGE),
