@@ -149,7 +149,7 @@ impl Code {
                 let is_told = results.iter().any(|result| result.starts_with("monitor "));
                 is_told && stops == 0 && place.as_deref() == Some(THERE)
             }
-            Then::Fenced => false,
+            Then::ForEver | Then::Fenced => false,
         };
         is_over.then_some((code?, results))
     }

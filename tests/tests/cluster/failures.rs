@@ -135,11 +135,11 @@ fn while_it_runs(cluster: &Cluster, row: &'static Row) -> Told {
         }
         Then::Again => {
             assert!(fenced.is_empty() && results.iter().any(|result| result == "stop ok"), "{}", says());
-            assert!(home != name || only_process(node, GREETER) != pid, "{}", says());
+            assert!(home == name && only_process(node, GREETER) != pid, "{}", says());
         }
         Then::Elsewhere => assert!(fenced.is_empty() && home != name, "{}", says()),
         Then::Fenced => assert_eq!(fenced, [name.as_str()], "{}", says()),
-        Then::Nowhere => unreachable!("{}", row.what),
+        Then::ForEver | Then::Nowhere => unreachable!("{}", row.what),
     }
     let why = if row.then == Then::Fenced { String::new() } else { why(node, "web") };
     if let Some(prefers) = &prefers {
@@ -206,15 +206,23 @@ fn by_itself(cluster: &Cluster, row: &'static Row) -> Told {
         cluster.wait(row.what, LONG, &mut String::new(), |seen| {
             let results = since(node, id, 0);
             *seen = format!("{results:?}");
+            let mut stops = (0..results.len()).filter(|at| results[*at].starts_with("stop "));
+            let stop = stops.next()?;
             // What comes after is the same again.
-            let stop = results.iter().position(|result| result.starts_with("stop "))?;
-            Some(results[..=stop].to_vec())
+            (row.then != Then::ForEver || stops.next().is_some()).then(|| results[..=stop].to_vec())
         })
     };
+    if row.then == Then::Elsewhere {
+        let is_elsewhere = |name: &&str| ["node2", "node3"].contains(name);
+        cluster.until(row.what, LONG, |now| {
+            let nodes = &now.of(id).next()?.nodes;
+            nodes.iter().map(String::as_str).find(is_elsewhere).filter(|name| now.is_started_on(id, name)).map(drop)
+        });
+    }
     let well_after = began.elapsed();
     assert_eq!(cluster.fencings().len(), fenced, "{}", row.what);
     // What is started again and again is in the middle of something.
-    let why = if row.then == Then::Again && export == "monitor" { String::new() } else { why(node, id) };
+    let why = if row.then == Then::ForEver { String::new() } else { why(node, id) };
     cluster.clear();
     cluster.until("it is gone", LONG, |now| now.of(id).next().is_none().then_some(()));
     for node in cluster.nodes() {
@@ -253,7 +261,7 @@ fn page(told: &[(&str, &str, Vec<Told>)]) -> String {
             };
             let then = row.then.words();
             let seconds = match row.then {
-                Then::Unnoticed | Then::Nowhere => String::new(),
+                Then::Unnoticed | Then::ForEver | Then::Nowhere => String::new(),
                 _ => format!("{:.0} s", well_after.as_secs_f64()),
             };
             let why = why.replace('|', "\\|");

@@ -17,8 +17,10 @@ pub(crate) const AGENT: &str = "ocf-wasm/sample-tcp-server";
 pub(crate) enum Then {
     /// It runs on, and nobody notices.
     Unnoticed,
-    /// It is stopped and started, on the same node or another.
+    /// It is stopped and started, and runs where it ran.
     Again,
+    /// It is stopped and started, and it is no better.
+    ForEver,
     /// It runs on another node.
     Elsewhere,
     /// Its node is fenced, and it runs on another one.
@@ -33,6 +35,7 @@ impl Then {
         match self {
             Self::Unnoticed => "runs on",
             Self::Again => "stopped and started",
+            Self::ForEver => "stopped and started, again and again",
             Self::Elsewhere => "runs on another node",
             Self::Fenced => "the node is fenced, it runs on another",
             Self::Nowhere => "runs on no node",
@@ -140,9 +143,9 @@ pub(crate) const RUNNING: [Row; 25] = [
         node.must(&["kill", "-CONT", &pid]);
         None
     }),
-    row("the plugin is removed", Then::Again, no_plugin),
+    row("the plugin is removed", Then::Elsewhere, no_plugin),
     row("all components are deleted", Then::Again, no_blobs),
-    row("plugin, components, policy and native code are gone", Then::Again, |node| {
+    row("plugin, components, policy and native code are gone", Then::Elsewhere, |node| {
         no_plugin(node);
         no_blobs(node);
         no_policy(node);
@@ -206,7 +209,7 @@ pub(crate) const STARTING: [Row; 7] = [
 pub(crate) const STOPPING: [Row; 5] = [
     with("it traps in start", Then::Nowhere, "start", "trap"),
     with("it computes for ever in start", Then::Nowhere, "start", "loop"),
-    with("it traps in monitor", Then::Again, "monitor", "trap"),
-    with("it traps in stop", Then::Again, "stop", "trap"),
-    with("it computes for ever in stop", Then::Again, "stop", "loop"),
+    with("it traps in monitor", Then::ForEver, "monitor", "trap"),
+    with("it traps in stop, when it is to move", Then::Elsewhere, "stop", "trap"),
+    with("it computes for ever in stop, when it is to move", Then::Elsewhere, "stop", "loop"),
 ];
