@@ -18,6 +18,9 @@ const BUSY: Duration = Duration::from_mins(2);
 const STARTED_WITHIN: Duration = Duration::from_mins(5);
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// In that time each resource is monitored twelve times if the node keeps up; this often at least.
+const LEAST_MONITORS: usize = 6;
+const OURS: &str = "ocf:ocf-wasm:dummy";
 /// Bytes of a page, on all that this runs on.
 const PAGE: u64 = 4096;
 
@@ -41,7 +44,7 @@ struct Load {
 pub fn run() -> anyhow::Result<()> {
     available().map_err(anyhow::Error::msg)?;
     println!("{RESOURCES} resources on one node, each monitored every {INTERVAL}; about ten minutes");
-    let ours = one("ocf:ocf-wasm:dummy")?;
+    let ours = one(OURS)?;
     let shell = one("ocf:heartbeat:Dummy")?;
     println!(
         "| | all started after | processors, s a minute | memory, MiB: mean, most | failed actions while all processors are busy |\n\
@@ -96,13 +99,36 @@ fn one(agent: &'static str) -> anyhow::Result<Load> {
         spent.join().map_err(|_| anyhow::anyhow!("a panic"))?
     })?;
     node.load(std::thread::available_parallelism()?.get())?;
+    let busy_since = since_1970()?;
     std::thread::sleep(BUSY);
+    let is_monitored = |number: &usize| agent != OURS || monitors(node, *number, busy_since) >= LEAST_MONITORS;
+    let forgotten = (0..RESOURCES).filter(|number| !is_monitored(number));
+    let forgotten: Vec<String> = forgotten.map(|number| format!("{agent}: r{number} was hardly monitored")).collect();
     node.load(0)?;
     let status = cluster.status()?;
-    let failures = status.failures.iter().map(|f| format!("{agent}: {} {} {}", f.action, f.code, f.reason)).collect();
+    let started = status.resources.iter().filter(|r| r.role == "Started").count();
+    ensure!(started > RESOURCES, "{agent}: {started} are started after the processors were busy");
+    let failures = status.failures.iter().map(|f| format!("{agent}: {} {} {}", f.action, f.code, f.reason));
+    let failures = failures.chain(forgotten).collect();
     let mean = memory.iter().sum::<u64>() / u64::try_from(memory.len().max(1))?;
     let most = memory.iter().copied().max().unwrap_or(0);
     Ok(Load { agent, start, cpu: spent - idle, memory: (mean, most), failures })
+}
+
+/// How many monitors of a resource of ours were answered since then, as far as its file of the last twenty actions goes.
+fn monitors(node: &Node, number: usize, since: u64) -> usize {
+    let path = node.inside(format!("/run/ocf-wasm/ocf-wasm/dummy/r{number}/actions"));
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let is_one = |line: &&str| {
+        let mut fields = line.split('\t');
+        let at = fields.next().and_then(|at| at.parse::<u64>().ok());
+        at.is_some_and(|at| at >= since) && fields.next() == Some("monitor")
+    };
+    text.lines().filter(is_one).count()
+}
+
+fn since_1970() -> anyhow::Result<u64> {
+    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
 }
 
 /// Seconds of processors that a node takes in some time.

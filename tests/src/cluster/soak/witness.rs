@@ -47,15 +47,22 @@ impl Seen {
 #[derive(Debug, Default)]
 pub struct Witness {
     seen: Mutex<Seen>,
+    /// The ports that may be served on several nodes, and once on each.
+    clones: BTreeSet<u16>,
     is_over: AtomicBool,
 }
 
 impl Witness {
+    /// A witness of a cluster in which these ports belong to clones.
+    pub(super) fn of_clones(ports: impl IntoIterator<Item = u16>) -> Self {
+        Self { clones: ports.into_iter().collect(), ..Self::default() }
+    }
+
     /// Looks until it is told that it is over.
     pub fn look(&self, cluster: &Cluster) {
         while !self.is_over.load(Ordering::Relaxed) {
             let began = Instant::now();
-            let (now, twice) = look(cluster);
+            let (now, twice) = look(cluster, &self.clones);
             self.with(|seen| seen.add(now, twice));
             std::thread::sleep(LOOK_EVERY.saturating_sub(began.elapsed()));
         }
@@ -87,7 +94,7 @@ impl Witness {
 }
 
 /// Looks once: daemons by port and node, and what is there twice.
-fn look(cluster: &Cluster) -> (BTreeMap<u16, BTreeMap<String, i32>>, BTreeSet<String>) {
+fn look(cluster: &Cluster, clones: &BTreeSet<u16>) -> (BTreeMap<u16, BTreeMap<String, i32>>, BTreeSet<String>) {
     let space = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let nodes: Vec<_> = cluster.nodes().iter().filter_map(|node| Some((node, space(node.pid()?)?))).collect();
     let (mut now, mut twice) = (BTreeMap::<u16, BTreeMap<String, i32>>::new(), BTreeSet::new());
@@ -110,7 +117,7 @@ fn look(cluster: &Cluster) -> (BTreeMap<u16, BTreeMap<String, i32>>, BTreeSet<St
             _ => drop(here.insert(node.name().to_owned(), pid)),
         }
     }
-    for (port, nodes) in now.iter().filter(|(_, nodes)| nodes.len() > 1) {
+    for (port, nodes) in now.iter().filter(|(port, nodes)| nodes.len() > 1 && !clones.contains(port)) {
         twice.insert(format!("port {port} is served on {}", names(nodes.keys())));
     }
     let holds = |pid: i32| {
