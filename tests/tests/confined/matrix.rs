@@ -73,7 +73,9 @@ fn compare(rows: &[String], cells: &BTreeMap<(String, usize), String>) {
     let mut text = String::from(
         "# What a granted program reaches\n\nSaid by a program that tries, for seven policies that differ in what they grant; \
          written by a test, which compares it in each run. Without a word, a program runs as `nobody`. *not there*: it cannot \
-         be seen; *refused*: it can, and may not.\n\nHow each is granted stands in [program](capabilities/program.md).\n\n",
+         be seen; *refused*: it can, and may not. On a kernel before Linux 6.12 an abstract socket of another is refused \
+         only where the program has a network of its own or none.\n\nHow each is granted stands in \
+         [program](capabilities/program.md).\n\n",
     );
     let head: Vec<&str> = GRANTS.iter().map(|(name, _)| *name).collect();
     writeln!(text, "| | {} |\n|---{}|", head.join(" | "), "|---".repeat(GRANTS.len())).unwrap();
