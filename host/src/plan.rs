@@ -67,6 +67,8 @@ impl std::fmt::Display for Refusal {
 pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -> Outcome {
     let plain = match refusal {
         Refusal::NotInstalled(_) | Refusal::Unfit(_) => Exit::NotInstalled,
+        // On other nodes the version may still be that which takes them.
+        Refusal::Parameters(_) if crate::guard!("I10", suit_another_version(request), false) => Exit::Arguments,
         Refusal::Parameters(_) => Exit::NotConfigured,
         // Another node may have it right: nothing that is said of the whole cluster.
         Refusal::Policy(_) | Refusal::OtherPlugin(_) => crate::guard!("I10", Exit::Permission, Exit::NotConfigured),
@@ -97,6 +99,14 @@ pub fn answer(refusal: &Refusal, request: &Request, recorded: bool, log: &Log) -
         Some(Action::Demote) => reason(Exit::Generic),
         _ => reason(plain),
     }
+}
+
+/// Whether another version of the agent that was installed on this node takes the parameters.
+fn suit_another_version(request: &Request) -> bool {
+    let takes =
+        |generation: &Generation| parameter::check(&generation.description, &request.given, &request.garbled).is_ok();
+    let numbers = store::generations(&request.agent);
+    numbers.into_iter().any(|number| store::generation(&request.agent, number).is_ok_and(|found| takes(&found)))
 }
 
 /// Bytes of a hint beyond which it would leave no room for the cause.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use ocf_wasm_tests::handmade::{Handmade, plain};
 use ocf_wasm_tests::host::{TestHost, plugin, policy_of};
 
 const DUMMY: &str = "ocf-wasm/dummy";
@@ -134,6 +135,32 @@ fn i10_what_is_wrong_with_a_node_is_not_wrong_with_the_cluster() {
     let _ = host.action(DUMMY, "start").with("op_sleep", "soon").is(6);
     let _ = host.action(DUMMY, "start").is(0);
     let _ = host.action(DUMMY, "stop").is(0);
+}
+
+/// An upgrade that has come to this node first: on the others the version before runs, and takes what this one refuses.
+#[test]
+fn i10_what_the_version_before_took_is_not_wrong_with_the_cluster() {
+    let host = TestHost::new();
+    let required = r#"{"parameter":{"name":"p","type":"string","required":true,"default":null,"unique":null,"reloadable":false,"short":"s","long":"l","options":[],"min":null,"max":null,"deprecated":null}}"#;
+    let agent = "test/grown";
+    host.policy(agent, "format = 1\n");
+    let install = |version: &str, more: &str| {
+        let notes = format!("{}\n{more}", plain(agent).replace("0.1.0", version));
+        let text = Handmade { notes: Some(notes), health: Some(0), ..Handmade::default() }.text(agent);
+        let path = host.path().join("grown.wasm");
+        fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+        host.add(&path, &["--next-start"]);
+    };
+    install("0.1.0", required);
+    let _ = host.action(agent, "start").is(6).says("parameter p is required");
+    install("0.2.0", "");
+    let _ = host.action(agent, "start").is(0);
+    install("0.3.0", required);
+    for word in ["start", "promote", "migrate_from"] {
+        let ran = host.action(agent, word).instance("new").is(2);
+        assert!(ran.reason().starts_with("parameter p is required"), "{ran:#?}");
+    }
+    let _ = host.action(agent, "start").instance("new").with("p", "x").is(0);
 }
 
 /// Twice in a row, after a start that was refused for each reason there is, and of what never was.
