@@ -103,7 +103,7 @@ pub static EFFECTS: &[Effect] = &[
         Node,
         Tried,
     ),
-    row(Start, &[Degraded], "starts it and stops it again, without end", Count, Tried),
+    row(Start, &[Degraded], "starts it and stops it again, without end, or leaves it started and failed", Count, Tried),
     row(Monitor, &[Success], "goes on", Nothing, Tried),
     row(
         Monitor,
