@@ -10,6 +10,8 @@
 //!   start and stop for ever.
 //! * `stop` answers 0 on evidence only: the plugin's monitor says so, or all that the host tracks is verified gone.
 //!   A failed stop fences the node, so everything is tried first. 7 is never an exit of stop.
+//! * What systemd is still starting or stopping does not run, whatever the plugin says: a start that believed it would
+//!   answer 0 for what ends a moment later, and a probe for what nobody of the cluster started.
 //! * An unimplemented recurring monitor (3) says nothing of the resource, and by the sources of some versions of
 //!   Pacemaker it means no recovery (2.1.5 recovers, as from 1), so monitor never answers it.
 
@@ -61,6 +63,8 @@ pub trait Resource {
     fn call(&mut self, export: Export) -> Verdict;
     /// Looks at the effects that the host tracks.
     fn tracked(&mut self) -> Tracked;
+    /// What of it the service manager is starting or stopping, in a few words; none where that is not so, or cannot be known.
+    fn unsettled(&mut self) -> Option<String>;
     /// Whether an active record exists.
     fn is_recorded(&self) -> bool;
     /// Notes that it runs and that this host did not start it: what of it the host does not see, nobody knows.
@@ -113,7 +117,13 @@ pub fn monitor(resource: &mut impl Resource, probe: bool, level: u8) -> Outcome 
             return Outcome::because(Exit::FailedPromoted, FAILED_PROMOTED);
         }
         Verdict::Done(Ok(Some(Health::NotRunning))) => return not_running(resource),
-        Verdict::Done(Ok(Some(health))) => return Outcome::of(exit_of(health)),
+        Verdict::Done(Ok(Some(health))) => match resource.unsettled() {
+            None => return Outcome::of(exit_of(health)),
+            Some(why) if matches!(health, Health::Promoted | Health::DegradedPromoted) => {
+                return Outcome::because(Exit::FailedPromoted, &why);
+            }
+            Some(why) => Failed { kind: FailureKind::Generic, reason: why, is_of_host: true },
+        },
         Verdict::Done(Err(failure)) => Failed::from(failure),
         other => crate::guard!("I7", spoiled(&other, LEVEL_0), return Outcome::of(Exit::NotRunning)),
     };
@@ -171,7 +181,7 @@ pub fn start(resource: &mut impl Resource) -> Outcome {
             resource.adopt();
             return demote_to_started(resource);
         }
-        Seen::NotRunning | Seen::Failing(_) => {}
+        Seen::NotRunning | Seen::Failing(_) | Seen::Unsettled(_) => {}
         Seen::Spoiled(outcome) => return outcome,
     }
     if let Err(outcome) = ask(resource, Export::Start) {
@@ -259,6 +269,7 @@ fn wait_for_end(resource: &mut impl Resource, held: usize) -> Result<usize, (Fai
                 Seen::Failing(_) if held > 0 && !tracked.untracked => return Ok(tracked.held),
                 Seen::Failing(failed) => (failed.reason, true),
                 Seen::Running | Seen::Promoted => ("monitor still says that it runs".to_owned(), true),
+                Seen::Unsettled(why) => (why, true),
                 Seen::Spoiled(outcome) => return Err((of_host(outcome.reason), false)),
             }
         };
@@ -279,7 +290,7 @@ fn stopped(resource: &mut impl Resource) -> Outcome {
 pub fn promote(resource: &mut impl Resource) -> Outcome {
     match look(resource) {
         Seen::Promoted => return Outcome::of(Exit::Success),
-        Seen::Running | Seen::Failing(_) => {}
+        Seen::Running | Seen::Failing(_) | Seen::Unsettled(_) => {}
         Seen::NotRunning => return Outcome::because(Exit::Generic, "not running, so it cannot be promoted"),
         Seen::Spoiled(outcome) => return outcome,
     }
@@ -297,7 +308,7 @@ pub fn demote(resource: &mut impl Resource) -> Outcome {
     match look(resource) {
         Seen::Running => return Outcome::of(Exit::Success),
         Seen::NotRunning => return not_running(resource),
-        Seen::Promoted | Seen::Failing(_) => {}
+        Seen::Promoted | Seen::Failing(_) | Seen::Unsettled(_) => {}
         // The cluster's next step is to stop it here, whatever is wrong with the plugin.
         Seen::Spoiled(outcome) => return Outcome { exit: Exit::Generic, ..outcome },
     }
@@ -324,6 +335,7 @@ pub fn migrate_to(resource: &mut impl Resource) -> Outcome {
         Seen::Running | Seen::Promoted => done(ask(resource, Export::MigrateTo)),
         Seen::NotRunning => Outcome::because(Exit::Generic, "not running here, so it cannot leave"),
         Seen::Failing(failed) => Outcome::because(Exit::Generic, &failed.reason),
+        Seen::Unsettled(why) => Outcome::because(Exit::Generic, &why),
         Seen::Spoiled(outcome) => outcome,
     }
 }
@@ -347,7 +359,7 @@ pub fn migrate_from(resource: &mut impl Resource) -> Outcome {
 /// Answers a `reload-agent`.
 pub fn reload(resource: &mut impl Resource) -> Outcome {
     match look(resource) {
-        Seen::Running | Seen::Promoted | Seen::Failing(_) => {}
+        Seen::Running | Seen::Promoted | Seen::Failing(_) | Seen::Unsettled(_) => {}
         Seen::NotRunning => return Outcome::because(Exit::Generic, "not running, so it cannot be reloaded"),
         Seen::Spoiled(outcome) => return outcome,
     }

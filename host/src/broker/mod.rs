@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crate::capability::program::unit::manager::Manager;
 use crate::capability::{path as paths, program as programs, state as states};
+use crate::few::Few;
 use crate::guard;
 use crate::instance::{Daemon, Directory, Record};
 use crate::ocf::request::Guest;
@@ -89,6 +90,8 @@ pub struct Broker<'a> {
     path_bytes: paths::Budget,
     asked: web::Asked,
     manager: Manager,
+    /// Where the units are that the plugin asked for in this export.
+    asked_units: Few<program::Phase>,
 }
 
 impl<'a> Broker<'a> {
@@ -118,6 +121,7 @@ impl<'a> Broker<'a> {
             path_bytes: paths::Budget::default(),
             asked: web::Asked::default(),
             manager: Manager::default(),
+            asked_units: Few::default(),
         }
     }
 

@@ -111,6 +111,8 @@ pub enum Seen {
     Mark(Result<(), String>),
     TearDown(Result<(), String>),
     LastResort(Option<Result<(), String>>),
+    /// Only where something is.
+    Unsettled(Option<String>),
 }
 
 /// A file to write to, or nothing.

@@ -91,6 +91,7 @@ impl<'a> Session<'a> {
     /// If nothing comes, or what is no message.
     pub fn serve(&mut self, export: Export, channel: &mut Channel) -> Result<FromRunner, Lost> {
         self.broker.export = export;
+        self.broker.asked_units.clear();
         loop {
             match channel.receive(crate::guard!("I4", Some(self.broker.deadline.plugin), None))? {
                 FromRunner::Call(call) => {
@@ -172,6 +173,14 @@ impl Resource for Session<'_> {
         let tracked = Tracked { held, alive, ended: self.broker.ended(), untracked };
         self.recorder.write(|| Entry::Seen(Seen::Tracked(tracked.clone())));
         tracked
+    }
+
+    fn unsettled(&mut self) -> Option<String> {
+        let unsettled = self.broker.unsettled();
+        if unsettled.is_some() {
+            self.recorder.write(|| Entry::Seen(Seen::Unsettled(unsettled.clone())));
+        }
+        unsettled
     }
 
     fn is_recorded(&self) -> bool {

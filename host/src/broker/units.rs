@@ -109,12 +109,46 @@ impl Broker<'_> {
         if !found.told.is_empty() {
             self.log.warning(&format!("program {label}: {}", found.told));
         }
+        self.asked_units.insert(label, found.phase);
         let age = crate::sys::clock::since_boot_ns().saturating_sub(found.since_boot_ns) / 1_000_000;
         Ok(program::Condition {
             phase: found.phase,
             processes: u32::try_from(found.members.len()).unwrap_or(u32::MAX),
             age_ms: self.record.units.contains_key(label).then_some(age),
             ended: found.ended.map(Into::into),
+        })
+    }
+
+    /// A unit of this instance that systemd is starting or stopping, in a few words; none where nobody knows of one.
+    pub(super) fn unsettled(&self) -> Option<String> {
+        if self.policy.units.is_empty() && self.record.units.is_empty() {
+            return None;
+        }
+        self.unsettled_unit()
+    }
+
+    /// Looks at what the record holds and at what the plugin asked for, which is not asked for again; where that is none,
+    /// at all that the policy binds. What the plugin has no use for in this instance is nobody's business.
+    #[cold]
+    #[inline(never)]
+    fn unsettled_unit(&self) -> Option<String> {
+        let asked = self.asked_units.iter().map(|(label, _)| label);
+        let mut labels: Vec<&String> = self.record.units.iter().map(|(label, _)| label).chain(asked).collect();
+        if labels.is_empty() {
+            labels.extend(self.policy.units.iter().map(|(label, _)| label));
+        }
+        labels.into_iter().find_map(|label| {
+            let phase = match self.asked_units.get(label) {
+                Some(phase) => *phase,
+                None => self.condition_of_unit(label, self.deadline.plugin).ok()?.phase,
+            };
+            let way = match phase {
+                Phase::Starting => "started",
+                Phase::Stopping => "stopped",
+                Phase::Stopped | Phase::Running | Phase::Remains | Phase::Failed => return None,
+            };
+            let name = self.unit_name(label).unwrap_or_default();
+            Some(format!("{label}: unit {name} is being {way}"))
         })
     }
 

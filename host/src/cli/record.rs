@@ -243,6 +243,11 @@ mod tests {
             (Seen::TearDown(Err("no".into())), "tear-down", json!({ "err": "no" })),
             (Seen::LastResort(None), "last-resort", Value::Null),
             (Seen::LastResort(Some(Err("no".into()))), "last-resort", json!({ "err": "no" })),
+            (
+                Seen::Unsettled(Some("unit x.service is being started".into())),
+                "unsettled",
+                json!("unit x.service is being started"),
+            ),
         ] {
             let host = host(&seen);
             assert_eq!((host.host.as_str(), &host.answer), (name, &answer));

@@ -324,6 +324,10 @@ impl Resource for Replay<'_> {
         self.tracked.clone()
     }
 
+    fn unsettled(&mut self) -> Option<String> {
+        self.next_seen("unsettled").flatten()
+    }
+
     fn is_recorded(&self) -> bool {
         self.next_answer("is-recorded").and_then(Value::as_bool).unwrap_or(false)
     }

@@ -39,14 +39,16 @@ pub(super) enum Seen {
     Promoted,
     NotRunning,
     Failing(Failed),
+    /// The plugin says that it runs, and the service manager that it is still starting or stopping it.
+    Unsettled(String),
     Spoiled(Outcome),
 }
 
 pub(super) fn look(resource: &mut impl Resource) -> Seen {
     match resource.call(LEVEL_0) {
         Verdict::Done(Ok(Some(health))) => match health {
-            Health::Running | Health::Degraded => Seen::Running,
-            Health::Promoted | Health::DegradedPromoted => Seen::Promoted,
+            Health::Running | Health::Degraded => resource.unsettled().map_or(Seen::Running, Seen::Unsettled),
+            Health::Promoted | Health::DegradedPromoted => resource.unsettled().map_or(Seen::Promoted, Seen::Unsettled),
             Health::NotRunning => Seen::NotRunning,
             Health::FailedPromoted => Seen::Failing(Failed {
                 kind: FailureKind::Generic,
@@ -94,6 +96,7 @@ pub(super) fn wait_for(
                 return Err(Outcome::because(exit_of_failure(failed.kind), &failed.reason));
             }
             Seen::Failing(failed) => failed.reason,
+            Seen::Unsettled(why) => why,
             Seen::NotRunning => "monitor says that it does not run".to_owned(),
             Seen::Running => "monitor says that it runs unpromoted".to_owned(),
             Seen::Promoted => "monitor says that it is promoted".to_owned(),

@@ -20,6 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Fake {
     verdicts: BTreeMap<&'static str, VecDeque<Verdict>>,
     tracked: VecDeque<Tracked>,
+    /// What of it is on its way, each time that it is asked.
+    unsettled: VecDeque<Option<&'static str>>,
     /// Whether the plugin's stop takes all that is tracked out of the record.
     forgets: bool,
     is_recorded: bool,
@@ -35,6 +37,8 @@ struct Fake {
     /// All that happened, in order; a monitor is told with its arguments.
     calls: Vec<String>,
     last_monitor: Option<Verdict>,
+    /// What was on its way when that was heard.
+    last_unsettled: Option<&'static str>,
     looked: Vec<Tracked>,
 }
 
@@ -43,6 +47,7 @@ impl Fake {
         Self {
             verdicts: BTreeMap::new(),
             tracked: VecDeque::new(),
+            unsettled: VecDeque::new(),
             forgets: false,
             is_recorded: false,
             mark: Ok(()),
@@ -54,6 +59,7 @@ impl Fake {
             errors: Vec::new(),
             calls: Vec::new(),
             last_monitor: None,
+            last_unsettled: None,
             looked: Vec::new(),
         }
     }
@@ -73,6 +79,11 @@ impl Fake {
 
     fn tracks(mut self, tracked: impl IntoIterator<Item = Tracked>) -> Self {
         self.tracked = tracked.into_iter().collect();
+        self
+    }
+
+    fn on_its_way(mut self, unsettled: impl IntoIterator<Item = Option<&'static str>>) -> Self {
+        self.unsettled = unsettled.into_iter().collect();
         self
     }
 
@@ -134,6 +145,7 @@ impl Resource for Fake {
         }
         if is_monitor {
             self.last_monitor = Some(verdict.clone());
+            self.last_unsettled = None;
         }
         verdict
     }
@@ -142,6 +154,11 @@ impl Resource for Fake {
         let tracked = next(&mut self.tracked).unwrap_or_default();
         self.looked.push(tracked.clone());
         tracked
+    }
+
+    fn unsettled(&mut self) -> Option<String> {
+        self.last_unsettled = next(&mut self.unsettled).flatten();
+        self.last_unsettled.map(str::to_owned)
     }
 
     fn is_recorded(&self) -> bool {

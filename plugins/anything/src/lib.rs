@@ -59,8 +59,11 @@ impl Agent for Anything {
             (Phase::Failed, Some(ended)) => fail(format!("{} {ended}", self.binfile)),
             (Phase::Failed, None) => fail(format!("{} ended, nobody saw how", self.binfile)),
             (Phase::Remains, _) => fail(format!("{} ended, processes left: {}", self.binfile, daemon.processes)),
-            (Phase::Running | Phase::Starting | Phase::Stopping, _) if self.monitor_hook => ask_the_hook(),
-            (Phase::Running | Phase::Starting | Phase::Stopping, _) => Ok(Health::Running),
+            // Only a unit of systemd is ever between the two. It is not up yet, or not for long.
+            (Phase::Starting, _) => fail(format!("{} is being started", self.binfile)),
+            (Phase::Stopping, _) => fail(format!("{} is being stopped", self.binfile)),
+            (Phase::Running, _) if self.monitor_hook => ask_the_hook(),
+            (Phase::Running, _) => Ok(Health::Running),
         }
     }
 }

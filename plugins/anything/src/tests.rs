@@ -33,6 +33,10 @@ fn tells_what_became_of_the_program() {
     assert_eq!(ended, Err("/usr/bin/sleep ended by signal 9".into()));
     let remains = monitor(node().program_phase("daemon", Phase::Remains));
     assert_eq!(remains, Err("/usr/bin/sleep ended, processes left: 1".into()));
+    for (phase, way) in [(Phase::Starting, "started"), (Phase::Stopping, "stopped")] {
+        let between = monitor(node().program_phase("daemon", phase).parameter("monitor_hook", "yes"));
+        assert_eq!(between, Err(format!("/usr/bin/sleep is being {way}")));
+    }
 }
 
 #[test]

@@ -221,6 +221,10 @@ impl Resource for Runner<'_> {
         self.session.tracked()
     }
 
+    fn unsettled(&mut self) -> Option<String> {
+        self.session.unsettled()
+    }
+
     fn is_recorded(&self) -> bool {
         self.session.is_recorded()
     }

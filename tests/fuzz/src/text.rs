@@ -184,6 +184,10 @@ impl Resource for Plugin<'_> {
         Tracked { held, alive: held.min(usize::from(byte >> 2 & 3)), ended, untracked: byte & 32 != 0 }
     }
 
+    fn unsettled(&mut self) -> Option<String> {
+        (self.next() & 3 == 3).then(|| format!("unit {} is being stopped", self.words))
+    }
+
     fn is_recorded(&self) -> bool {
         self.script.len().is_multiple_of(2)
     }

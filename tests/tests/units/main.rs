@@ -5,6 +5,7 @@
 
 mod backends;
 mod behind;
+mod between;
 mod full;
 mod life;
 mod lost;
@@ -44,11 +45,15 @@ struct Node {
 impl Node {
     fn new(name: &str) -> Self {
         let machine = Machine::up(name).unwrap();
-        let wasm = "/usr/share/ocf-wasm/plugins/sample-tcp-server/sample-tcp-server.wasm";
         let node = Self { machine };
         node.policy("greeter.service");
-        node.machine.must(&["ocf-wasm", "install", "--allow-unsigned", wasm]);
+        node.install("/usr/share/ocf-wasm/plugins/sample-tcp-server/sample-tcp-server.wasm");
         node
+    }
+
+    /// Installs a component of the box.
+    fn install(&self, wasm: &str) {
+        self.machine.must(&["ocf-wasm", "install", "--allow-unsigned", wasm]);
     }
 
     /// Binds the label to a unit.
@@ -63,8 +68,14 @@ impl Node {
             "format = 1\n[program.greeter]\n{program}\n[endpoint.greeting]\n\
              tcp = {{ host = \"127.0.0.1\", port = {{ param = \"port\", port = {{}} }} }}\n"
         );
-        self.machine.write(POLICY, text).unwrap();
-        fs::set_permissions(self.machine.inside(POLICY), fs::Permissions::from_mode(0o600)).unwrap();
+        self.grant(AGENT, &text);
+    }
+
+    /// Writes the policy of an agent.
+    fn grant(&self, agent: &str, text: &str) {
+        let path = format!("/etc/ocf-wasm/policy/{agent}.toml");
+        self.machine.write(&path, text).unwrap();
+        fs::set_permissions(self.machine.inside(path), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// Puts a unit in its place.
@@ -109,12 +120,17 @@ impl Node {
 
     /// An action of an instance of any name.
     fn act_as(&self, instance: &str, action: &str, port: u16, timeout_ms: &str, more: &[&str]) -> Ran {
+        let port = format!("port={port}");
+        self.act_of(AGENT, instance, action, timeout_ms, &[&[port.as_str()], more].concat())
+    }
+
+    /// An action of any agent.
+    fn act_of(&self, agent: &str, instance: &str, action: &str, timeout_ms: &str, given: &[&str]) -> Ran {
         let mut words = vec!["env".to_owned(), "OCF_ROOT=/usr/lib/ocf".into(), "OCF_RA_VERSION_MAJOR=1".into()];
         words.push(format!("OCF_RESOURCE_INSTANCE={instance}"));
-        words.push(format!("OCF_RESKEY_port={port}"));
         words.push(format!("OCF_RESKEY_CRM_meta_timeout={timeout_ms}"));
-        words.extend(more.iter().map(|one| format!("OCF_RESKEY_{one}")));
-        words.extend([format!("{RESOURCES}/{AGENT}"), action.to_owned()]);
+        words.extend(given.iter().map(|one| format!("OCF_RESKEY_{one}")));
+        words.extend([format!("{RESOURCES}/{agent}"), action.to_owned()]);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         finish(&mut self.machine.command(&words))
     }

@@ -38,6 +38,32 @@ fn what_a_recorded_start_left_alive_is_not_stopped_whatever_the_plugin_says() {
 }
 
 #[test]
+fn what_is_on_its_way_up_or_down_does_not_run_whatever_the_plugin_says() {
+    const REASON: &str = "web: unit web.service is being stopped";
+    let moving = |health| Fake::new().monitors([healthy(health)]).on_its_way([Some(REASON)]);
+    for (health, code) in
+        [(Health::Running, 1), (Health::Degraded, 1), (Health::Promoted, 9), (Health::DegradedPromoted, 9)]
+    {
+        let alive = || moving(health).tracks([tracked(0, 1)]);
+        for probe in [true, false] {
+            assert_eq!(told(&monitor(&mut alive(), probe, 0)), (code, REASON), "{health:?}, probe {probe}");
+        }
+        let refused = (1, REASON);
+        assert_eq!(told(&migrate_to(&mut alive())), refused, "{health:?}");
+        assert_eq!(told(&act(&mut alive(), Action::Monitor, true, 0)), (code, REASON), "{health:?}");
+    }
+    // Down by the time that the host looks itself: what is not here any more is no second copy.
+    let mut gone = moving(Health::Running);
+    assert_eq!(told(&monitor(&mut gone, true, 0)), (7, ""));
+    // Of what says itself that it does not run nobody is asked.
+    for health in [Health::NotRunning, Health::FailedPromoted] {
+        let mut fake = moving(health);
+        let _ = monitor(&mut fake, false, 0);
+        assert_eq!(fake.last_unsettled, None, "{health:?}");
+    }
+}
+
+#[test]
 fn a_monitor_reaches_the_plugin_as_it_was_asked() {
     for (probe, level, call) in [
         (false, 0, "monitor"),

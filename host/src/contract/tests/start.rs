@@ -12,6 +12,19 @@ fn a_start_of_what_runs_changes_nothing_and_never_answers_degraded() {
 }
 
 #[test]
+fn a_start_of_what_is_on_its_way_starts_it_and_waits_until_it_is_there() {
+    for health in UP {
+        let way = [Some("unit web.service is being stopped"), Some("unit web.service is being started"), None];
+        let mut fake = Fake::recorded().monitors([healthy(health), healthy(Health::Running)]).on_its_way(way);
+        assert_eq!(told(&start(&mut fake)), OK, "{health:?}");
+        assert_eq!(fake.calls, ["monitor", "start", "monitor", "monitor", "mark Started"], "{health:?}");
+    }
+    let mut fake = Fake::recorded().monitors([healthy(Health::Running)]).on_its_way([Some("still coming")]);
+    assert_eq!(told(&start(&mut fake)), (1, "not running in time: still coming"));
+    assert_eq!((fake.called("start"), fake.marks.len(), fake.now), (1, 0, DEADLINE));
+}
+
+#[test]
 fn a_start_of_what_is_promoted_demotes_it() {
     for health in [Health::Promoted, Health::DegradedPromoted] {
         // Both that look see it promoted.

@@ -28,6 +28,16 @@ fn a_stop_waits_until_monitor_says_that_it_does_not_run() {
 }
 
 #[test]
+fn a_stop_takes_what_is_on_its_way_for_what_it_is() {
+    // As a unit that somebody starts again between two looks: it is not gone, although all that was held is.
+    let way = [Some("unit web.service is being started"), None];
+    let mut fake = Fake::recorded().monitors([healthy(Health::Running), healthy(Health::NotRunning)]);
+    fake = fake.tracks([tracked(1, 0), tracked(0, 0)]).on_its_way(way);
+    assert_eq!(told(&stop(&mut fake)), OK);
+    assert_eq!(fake.calls, ["mark Stopping", "stop", "monitor", "monitor", "mark Stopped"]);
+}
+
+#[test]
 fn a_stop_waits_for_what_the_host_tracks_even_if_monitor_says_that_it_is_gone() {
     let alive = tracked(1, 1);
     let mut fake = Fake::recorded().tracks([alive.clone(), alive.clone(), alive, tracked(0, 0)]);

@@ -45,7 +45,10 @@ impl Agent for @STRUCT@ {
         match (daemon.phase, daemon.ended) {
             (Phase::Stopped, _) => Ok(Health::NotRunning),
             // It runs. Whether it works is better asked of itself: see ocf_agent::endpoint.
-            (Phase::Running | Phase::Starting | Phase::Stopping, _) => Ok(Health::Running),
+            (Phase::Running, _) => Ok(Health::Running),
+            // Only where the policy says that it is a unit of systemd: not up yet, or not for long.
+            (Phase::Starting, _) => fail("daemon is being started"),
+            (Phase::Stopping, _) => fail("daemon is being stopped"),
             (Phase::Failed, Some(ended)) => fail(format!("daemon {ended}")),
             (Phase::Failed, None) => fail("daemon ended, nobody saw how"),
             (Phase::Remains, _) => fail(format!("daemon: the main process ended, left: {}", daemon.processes)),

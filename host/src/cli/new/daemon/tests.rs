@@ -22,6 +22,10 @@ fn starts_and_stops_the_daemon() {
 fn tells_what_became_of_the_daemon() {
     Node::new().program_ended("daemon", ExitStatus::Signaled(9)).install();
     assert_eq!(@STRUCT@::read().monitor().unwrap_err().reason, "daemon ended by signal 9");
+    for (phase, way) in [(Phase::Starting, "started"), (Phase::Stopping, "stopped")] {
+        Node::new().program_phase("daemon", phase).install();
+        assert_eq!(@STRUCT@::read().monitor().unwrap_err().reason, format!("daemon is being {way}"));
+    }
 }
 
 #[test]
