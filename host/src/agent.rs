@@ -5,6 +5,7 @@ mod audit;
 mod deadline;
 mod known;
 mod printed;
+mod unaided;
 mod validate;
 
 use std::time::{Duration, Instant};
@@ -287,25 +288,6 @@ impl Invocation<'_> {
         }
     }
 
-    /// Something was started, and the plugin that would stop it cannot be used: the host ends what it tracks.
-    fn stop_without_plugin(&self, record: Record, refusal: &Refusal) -> Outcome {
-        self.log.error(&format!("the plugin cannot stop: {refusal}; the host ends what it started"));
-        let node = self.request.node.clone();
-        let mut broker = Broker::new(self.directory.clone(), record, Policy::default(), node, self.deadline, self.log);
-        broker.is_recorded = true;
-        if let Err(text) = broker.end_all() {
-            return Outcome::because(Exit::Generic, &text);
-        }
-        if broker.record.untracked {
-            return plan::answer(refusal, self.request, true, self.log);
-        }
-        broker.record = Record::new(self.instance, State::Stopped);
-        if let Err(text) = broker.save() {
-            self.log.error(&text);
-        }
-        Outcome::of(Exit::Success)
-    }
-
     /// Records an instance that runs and that nobody recorded, so that its stop depends on nothing but what is known
     /// now.
     fn adopt(&self, plan: &Plan) {
@@ -334,25 +316,38 @@ impl Invocation<'_> {
     }
 
     fn session(&self, record: Record, plan: &Plan, whom: Option<user::User>) -> Session<'_> {
+        let declared = plan.description.parameters.iter().map(|p| p.name.clone()).collect();
+        self.session_with(record, plan.policy.clone(), plan.native, declared, whom)
+    }
+
+    /// A session of a plugin, or of none: then nothing is native, and nothing is called.
+    fn session_with(
+        &self,
+        record: Record,
+        policy: Policy,
+        native: &'static [u8],
+        declared: Vec<String>,
+        whom: Option<user::User>,
+    ) -> Session<'_> {
         let request = self.request;
         self.log.hide(&record.parameters);
         let facts = Facts {
             instance: record.instance.clone(),
             node: request.node.clone(),
-            declared: Some(plan.description.parameters.iter().map(|p| p.name.clone()).collect()),
+            declared: Some(declared),
             parameters: record.parameters.clone(),
             clone: request.clone.as_ref().map(clone_facts),
             notice: request.notice.as_ref().and_then(announced),
             migration: request.migration.clone().map(|(source, target)| Move { source, target }),
             deadline: self.deadline.plugin,
-            memory_bytes: plan.policy.memory_bytes.unwrap_or(MEMORY_BYTES),
+            memory_bytes: policy.memory_bytes.unwrap_or(MEMORY_BYTES),
         };
         let trace = Trace::open(request, self.action, self.start, self.log);
-        let (policy, node) = (plan.policy.clone(), request.node.clone());
+        let node = request.node.clone();
         let mut broker = Broker::new(self.directory.clone(), record, policy, node, self.deadline, self.log);
         broker.guest = request.guest.clone();
         broker.pretend_nothing_is_installed = request.pretend_nothing_is_installed;
-        Session::new(broker, plan.native, facts, whom, trace)
+        Session::new(broker, native, facts, whom, trace)
     }
 }
 

@@ -233,8 +233,20 @@ pub fn stop(resource: &mut impl Resource) -> Outcome {
         }
         other => (spoiled(&other, Export::Stop), false),
     };
-    // The plugin could not do it: the host does what it can do itself.
     resource.error(&format!("the plugin cannot stop: {}; the host ends what it started", failed.reason));
+    stop_by_host(resource, &failed.reason, is_contradicted)
+}
+
+/// Answers a stop of a recorded instance whose plugin cannot be used. `why` is told where nothing else is known.
+pub fn stop_without_plugin(resource: &mut impl Resource, why: &str) -> Outcome {
+    if let Err(text) = resource.mark(State::Stopping) {
+        resource.error(&text);
+    }
+    stop_by_host(resource, why, false)
+}
+
+/// What the host can do itself. `is_contradicted` is whether the plugin's own monitor says that it still runs.
+fn stop_by_host(resource: &mut impl Resource, why: &str, is_contradicted: bool) -> Outcome {
     let torn_down = resource.tear_down();
     let is_all_tracked = resource.is_recorded() && !resource.tracked().untracked;
     if torn_down.is_ok() && is_all_tracked && !is_contradicted {
@@ -249,7 +261,7 @@ pub fn stop(resource: &mut impl Resource) -> Outcome {
             stopped(resource)
         }
         (Some(Err(text)), _) | (_, Err(text)) => Outcome::because(Exit::Generic, &text),
-        (_, Ok(())) => Outcome::because(Exit::Generic, &failed.reason),
+        (_, Ok(())) => Outcome::because(Exit::Generic, why),
     }
 }
 

@@ -189,26 +189,8 @@ pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) 
     };
     let generation =
         store::generation(&pins.agent, pins.generation).map_err(|missing| damaged(&pins.agent, missing))?;
-    let (Some(component), Some(digest)) = (Digest::parse(&pins.component), Digest::parse(&pins.policy)) else {
-        return Err(Refusal::Node("the record pins what is no digest".to_owned()));
-    };
-    let blob = store::blob_path(&digest);
-    let text = policy::load(&blob).map_err(|refused| match refused {
-        // The cause first: the path of a digest is longer than a reason.
-        Refused::Unsafe(text) => Refusal::Policy(Refused::Unsafe(text.replacen(
-            &blob.display().to_string(),
-            &format!("that it was started with ({})", digest.short()),
-            1,
-        ))),
-        Refused::Missing(_) => {
-            Refusal::Node(format!("the policy that it was started with ({}) is gone from the store", digest.short()))
-        }
-        other => Refusal::Policy(other),
-    })?;
-    if Digest::of(text.as_bytes()) != digest {
-        return Err(Refusal::Unfit(format!("the policy that it was started with, {}, is damaged", digest.short())));
-    }
-    let policy = Policy::parse(&text, &blob).map_err(|d| Refusal::Policy(Refused::Invalid(d)))?;
+    let Some(component) = Digest::parse(&pins.component) else { return Err(no_digest()) };
+    let (policy, text) = pinned_policy(&pins)?;
     let native = native(&component, deadline)?;
     for (name, value) in &request.given {
         if record.given.get(name) != Some(value) && generation.description.parameters.iter().any(|p| &p.name == name) {
@@ -227,6 +209,36 @@ pub fn pinned(record: &Record, request: &Request, log: &Log, deadline: Instant) 
         given: record.given.clone(),
         native,
     })
+}
+
+/// The policy that a record pins, and its text: it can be had where the plugin cannot.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn pinned_policy(pins: &Pins) -> Result<(Policy, String), Refusal> {
+    let Some(digest) = Digest::parse(&pins.policy) else { return Err(no_digest()) };
+    let blob = store::blob_path(&digest);
+    let text = policy::load(&blob).map_err(|refused| match refused {
+        // The cause first: the path of a digest is longer than a reason.
+        Refused::Unsafe(text) => Refusal::Policy(Refused::Unsafe(text.replacen(
+            &blob.display().to_string(),
+            &format!("that it was started with ({})", digest.short()),
+            1,
+        ))),
+        Refused::Missing(_) => {
+            Refusal::Node(format!("the policy that it was started with ({}) is gone from the store", digest.short()))
+        }
+        other => Refusal::Policy(other),
+    })?;
+    if Digest::of(text.as_bytes()) != digest {
+        return Err(Refusal::Unfit(format!("the policy that it was started with, {}, is damaged", digest.short())));
+    }
+    let policy = Policy::parse(&text, &blob).map_err(|d| Refusal::Policy(Refused::Invalid(d)))?;
+    Ok((policy, text))
+}
+
+fn no_digest() -> Refusal {
+    Refusal::Node("the record pins what is no digest".to_owned())
 }
 
 /// Checks today's parameters against a description.

@@ -227,3 +227,29 @@ fn a_failed_teardown_leaves_the_last_resort() {
         .last_resort(Ok(()));
     assert_eq!(told(&stop(&mut fake)), OK);
 }
+
+#[test]
+fn a_stop_without_a_plugin_is_done_by_the_host_which_asks_nobody() {
+    const REFUSED: &str = "component 0123: it is damaged";
+    let without = |mut fake: Fake| {
+        let outcome = stop_without_plugin(&mut fake, REFUSED);
+        assert!(fake.calls.iter().all(|call| !call.starts_with("stop") && !call.starts_with("monitor")));
+        (outcome.exit.code(), outcome.reason, fake.calls)
+    };
+    let held = || Fake::recorded().tracks([tracked(0, 0)]);
+    let known = ["mark Stopping", "tear-down", "mark Stopped"].map(str::to_owned).to_vec();
+    assert_eq!(without(held()), (0, String::new(), known));
+    // What nobody tracks is gone where the operator's own proof says so, and only there.
+    let loose = || Fake::recorded().tracks([untracked(0, 0)]);
+    let (code, _, calls) = without(loose().last_resort(Ok(())));
+    assert_eq!((code, calls.last().unwrap().as_str()), (0, "mark Stopped"));
+    for (fake, reason) in [
+        (loose(), REFUSED),
+        (loose().last_resort(Err("not gone")), "not gone"),
+        (held().tears_down(Err("does not end")), "does not end"),
+    ] {
+        let (code, told, calls) = without(fake);
+        assert_eq!((code, told.as_str()), (1, reason));
+        assert!(!calls.contains(&"mark Stopped".to_owned()), "{calls:?}");
+    }
+}
