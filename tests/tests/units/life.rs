@@ -49,13 +49,50 @@ fn a_unit_lives_from_start_to_stop_with_its_environment() {
     let _ = node.monitor(port).is(7);
     let _ = node.probe(port).is(7);
 
-    // Another value is another environment, and unit files are not read anew for it.
-    let read_at = || node.machine.must(&["systemctl", "show", "-p", "UnitsLoadStartTimestampMonotonic"]);
-    let before = read_at();
-    let _ = node.act("start", port, &["greet=Salut"]).is(0);
-    assert_eq!(node.greeting(port), "Salut This is box!\n");
-    assert_eq!(read_at(), before, "a daemon-reload that nothing needed");
+    let _ = node.act("start", port, &[]).is(0);
     assert_ne!(node.machine.show("greeter", "InvocationID"), invocation);
+    let _ = node.act("stop", port, &[]).is(0);
+}
+
+#[test]
+fn unit_files_are_read_anew_where_one_has_changed_and_not_else() {
+    if !room() {
+        return;
+    }
+    let node = Node::new("reload");
+    let port = 5679;
+    node.greeter("greeter.service", port, "", "");
+    // Another unit that is up speaks of it, so it is remembered while it is down; else its file would be read each time.
+    let other = "[Unit]\nAfter=greeter.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
+    node.machine.write("/etc/systemd/system/other.service", other).unwrap();
+    node.machine.must(&["systemctl", "start", "other"]);
+    // When systemd read them last.
+    let read_at = || node.machine.must(&["systemctl", "show", "--value", "-p", "UnitsLoadTimestampMonotonic"]);
+    let read_before = std::cell::RefCell::new(read_at());
+    let is_read = || read_before.replace(read_at()) != read_at();
+    node.machine.must(&["systemctl", "daemon-reload"]);
+    assert!(is_read(), "this shows nothing");
+    assert!(!is_read(), "it moves by itself");
+    let lives = |greet: &str| {
+        let _ = node.act("start", port, &[&format!("greet={greet}")]).is(0);
+        assert_eq!(node.greeting(port), format!("{greet} This is box!\n"));
+        let _ = node.monitor(port).is(0);
+        let _ = node.act("stop", port, &[]).is(0);
+    };
+    // The first one: the unit is told that the cluster has it.
+    lives("Salut");
+    assert!(is_read());
+    // The same again, and another value, which systemd reads at each start.
+    lives("Salut");
+    lives("Hej");
+    assert!(!is_read(), "a daemon-reload that nothing needed");
+    // Somebody changed the unit, and told nobody.
+    let place = "/etc/systemd/system/greeter.service";
+    let text = read(&node.machine.inside(place));
+    node.machine.write(place, text.replace("--node box", "--node crate")).unwrap();
+    let _ = node.act("start", port, &["greet=Hej"]).is(0);
+    assert_eq!(node.greeting(port), "Hej This is crate!\n");
+    assert!(is_read());
     let _ = node.act("stop", port, &[]).is(0);
 }
 
