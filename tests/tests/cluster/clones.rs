@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ocf_wasm_tests::cluster::{Cluster, LONG, Primitive, clone};
+use ocf_wasm_tests::cluster::{Cluster, LONG, Node, Primitive, clone};
 
 use crate::{nodes_with, pool};
 
@@ -82,6 +82,17 @@ fn instances_of_a_globally_unique_clone_are_kept_apart() {
     }
 }
 
+/// The nodes whose copy the cluster told of a phase, by the log of who decides.
+fn told(cluster: &Cluster, phase: &str) -> BTreeSet<String> {
+    let logs: Vec<String> = cluster.nodes().iter().map(Node::log).collect();
+    let to = |line: &str| {
+        let (key, rest) = line.split_once("Initiating notify operation ")?.1.split_once(' ')?;
+        let node = rest.split_once("on ")?.1.split(' ').next()?;
+        (key.starts_with("db") && key.ends_with(&format!("_{phase}_0"))).then(|| node.to_owned())
+    };
+    logs.iter().flat_map(|log| log.lines()).filter_map(to).collect()
+}
+
 #[test]
 fn a_promotable_clone_has_one_promoted_and_all_are_notified() {
     let Some(cluster) = pool::take() else { return };
@@ -113,23 +124,22 @@ fn a_promotable_clone_has_one_promoted_and_all_are_notified() {
     cluster.must(&["crm_resource", "--resource", "dbs", "--ban", "--promoted", "--node", &first]);
     let second = promoted(&first);
     cluster.must(&["crm_resource", "--resource", "dbs", "--clear"]);
-    // And one copy is stopped.
-    cluster.must(&[
-        "crm_resource",
-        "--resource",
-        "dbs",
-        "--meta",
-        "--set-parameter",
-        "clone-max",
-        "--parameter-value",
-        "2",
-    ]);
-    cluster.until("two are left", LONG, |now| {
-        let unpromoted = now.nodes_in("db", "Unpromoted").len();
-        (now.nodes_in("db", "Promoted").len() == 1 && unpromoted == 1).then_some(())
-    });
+    // And one copy is stopped, and started again while the others run.
+    let copies = |number: usize| {
+        let value = number.to_string();
+        let meta = ["--meta", "--set-parameter", "clone-max", "--parameter-value", &value];
+        cluster.must(&[&["crm_resource", "--resource", "dbs"], &meta[..]].concat());
+        cluster.until(&format!("{number} run"), LONG, |now| {
+            let (promoted, others) = (now.nodes_in("db", "Promoted"), now.nodes_in("db", "Unpromoted"));
+            let running: BTreeSet<String> = promoted.union(&others).map(|node| (*node).to_owned()).collect();
+            (promoted.len() == 1 && running.len() == number).then_some(running)
+        })
+    };
+    let left = copies(2);
+    copies(3);
     // Each phase was announced, and each announcement was well received.
     for phase in [
+        "pre_notify_start",
         "post_notify_start",
         "pre_notify_promote",
         "post_notify_promote",
@@ -142,6 +152,10 @@ fn a_promotable_clone_has_one_promoted_and_all_are_notified() {
             let announced = format!("_{phase}_0");
             cluster.nodes().iter().any(|node| node.log().contains(&announced)).then_some(())
         });
+    }
+    // And to whom it is for: a start is announced to those that run, and told to all of them and who came.
+    for (phase, to) in [("pre_notify_start", &left), ("post_notify_start", &all()), ("pre_notify_stop", &all())] {
+        assert_eq!(told(&cluster, phase), *to, "{phase}");
     }
     for node in cluster.nodes() {
         let results = node.results("db");
