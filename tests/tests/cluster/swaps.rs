@@ -17,6 +17,9 @@ const AGENT: &str = "ocf-wasm/sample-tcp-server";
 /// Ports of the instances.
 const PORTS: std::ops::Range<u16> = 6001..6021;
 const SWAPS: usize = 50;
+/// Seconds between two monitors of an instance. Each is called a second after the one before; one that is lost is given
+/// up after its timeout of 20 s, or never called again. On a busy machine one is late, by less than this.
+const LOST: u64 = 15;
 
 fn id(port: u16) -> String {
     format!("web{port}")
@@ -31,13 +34,14 @@ fn homes(cluster: &Cluster) -> BTreeMap<u16, String> {
     })
 }
 
-/// All actions of an instance on its node since it was started there: the word, and the exit status.
-fn actions(node: &Node, port: u16) -> Vec<(String, String)> {
+/// All actions of an instance on its node since it was started there: when it was answered, in seconds, the word, and the
+/// exit status.
+fn actions(node: &Node, port: u16) -> Vec<(u64, String, String)> {
     let file = node.inside(format!("/run/ocf-wasm/{AGENT}/{}/actions", id(port)));
     let text = fs::read_to_string(file).unwrap_or_default();
     let fields = |line: &str| {
-        let mut fields = line.split('\t').skip(1).map(str::to_owned);
-        Some((fields.next()?, fields.next()?))
+        let mut fields = line.split('\t').map(str::to_owned);
+        Some((fields.next()?.parse().ok()?, fields.next()?, fields.next()?))
     };
     text.lines().filter_map(fields).collect()
 }
@@ -45,9 +49,16 @@ fn actions(node: &Node, port: u16) -> Vec<(String, String)> {
 fn monitors(cluster: &Cluster, homes: &BTreeMap<u16, String>) -> BTreeMap<u16, usize> {
     let count = |(port, home): (&u16, &String)| {
         let all = actions(cluster.named(home), *port);
-        (*port, all.iter().filter(|(word, _)| word == "monitor").count())
+        (*port, all.iter().filter(|(_, word, _)| word == "monitor").count())
     };
     homes.iter().map(count).collect()
+}
+
+/// The longest time between two monitors, in seconds.
+fn gap(actions: &[(u64, String, String)]) -> u64 {
+    let monitors = actions.iter().filter(|(_, word, _)| word == "monitor").map(|(at, ..)| *at);
+    let monitors: Vec<u64> = monitors.collect();
+    monitors.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or(u64::MAX)
 }
 
 /// Waits until each instance was monitored this many more times.
@@ -180,20 +191,23 @@ fn swap(cluster: &Cluster, homes: &BTreeMap<u16, String>, here: &dyn Fn(&str) ->
     assert_eq!(witness.violations(), [""; 0]);
     let now = cluster.status().unwrap();
     assert!(now.failures.is_empty(), "{now}");
-    let mut refused = 0;
+    let (mut refused, mut longest) = (0, 0);
     for (port, home) in homes {
         let node = cluster.named(home);
         assert!(now.is_started_on(&id(*port), home), "{now}");
         assert_eq!(node.results(&id(*port)), ["probe not running", "start ok", "monitor ok"], "{}", id(*port));
         let all = actions(node, *port);
-        let swaps = all.iter().filter(|(word, exit)| word == "swap" && exit == "0").count();
+        longest = longest.max(gap(&all));
+        assert!(gap(&all) < LOST, "{}: a monitor was lost: {all:?}", id(*port));
+        let swaps = all.iter().filter(|(_, word, exit)| word == "swap" && exit == "0").count();
         assert_eq!(swaps, SWAPS, "{}: {all:?}", id(*port));
-        refused += all.iter().filter(|(word, exit)| word == "swap" && exit != "0").count();
+        refused += all.iter().filter(|(_, word, exit)| word == "swap" && exit != "0").count();
         assert!(
-            all.iter().all(|(word, exit)| exit == "0" || word == "probe" || word == "swap"),
+            all.iter().all(|(_, word, exit)| exit == "0" || word == "probe" || word == "swap"),
             "{}: {all:?}",
             id(*port)
         );
     }
+    println!("the longest time between two monitors of a resource: {longest} s");
     assert_eq!(refused, cluster.nodes().len(), "each node stops at the first instance on which they disagree");
 }
