@@ -273,12 +273,12 @@ fn when_the_endpoint_is_silent() {
     let listener = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, silent)).unwrap();
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(Duration::from_secs(6));
         drop(listener);
     });
     let text = fs::read_to_string(server.host.policy_path(SERVER)).unwrap();
     server.host.policy(SERVER, &text.replace("SILENT", &silent.to_string()));
-    let start = server.host.action(SERVER, "start").instance("web").with("port", server.port).timeout_ms(1500);
+    let start = server.host.action(SERVER, "start").instance("web").with("port", server.port).timeout_ms(4000);
     let _ = start.is(1).says("no complete answer");
     let known = server.shows("endpoint-silent");
     assert_eq!(known["verdict"], "failed");
