@@ -35,7 +35,7 @@ pub struct Log {
     tag: String,
     target: LogTarget,
     to_stderr: bool,
-    /// Values that are in no line; the longest first: one may be the beginning of another.
+    /// Values that are in no line, in each of their [`forms`]; the longest first: one may be the beginning of another.
     secrets: RefCell<Vec<String>>,
 }
 
@@ -65,7 +65,7 @@ impl Log {
     /// Keeps these values out of all that is told from now on.
     pub fn hide_values(&self, values: impl IntoIterator<Item = String>) {
         let mut secrets = self.secrets.borrow_mut();
-        for value in values {
+        for value in values.into_iter().flat_map(|value| forms(&value)) {
             if !secrets.contains(&value) {
                 secrets.push(value);
                 secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -73,7 +73,7 @@ impl Log {
         }
     }
 
-    /// The values that are kept out of it.
+    /// The values that are kept out of it, in each of their [`forms`].
     pub fn hidden(&self) -> Vec<String> {
         self.secrets.borrow().clone()
     }
@@ -169,6 +169,19 @@ impl Log {
             append(file, &format!("{} {}: {word}: {text}\n", clock::local_stamp_in(Duration::ZERO), self.tag));
         }
     }
+}
+
+/// A secret as it stands in what is told: as it is, and where that is something else, as it is escaped within quotation
+/// marks and as bytes.
+pub fn forms(secret: &str) -> Vec<String> {
+    let quoted = format!("{secret:?}");
+    let mut forms = vec![secret.to_owned()];
+    for form in [quoted[1..quoted.len() - 1].to_owned(), secret.as_bytes().escape_ascii().to_string()] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
 }
 
 /// Whether somebody sits before what standard error is.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Tracked, Verdict};
 use crate::ocf::description::is_secret;
 use crate::ocf::{Action, Parameters, Request};
-use crate::report::{Log, SECRET_BYTES};
+use crate::report::{Log, SECRET_BYTES, forms};
 use crate::runner::Facts;
 use crate::seam::{Export, Failure, Health, encode, instance};
 
@@ -119,7 +119,7 @@ pub enum Seen {
 #[derive(Debug, Default)]
 pub struct Recorder {
     file: Option<File>,
-    /// The longest first: one may be the beginning of another.
+    /// In all their forms, the longest first: one may be the beginning of another.
     secrets: Vec<String>,
 }
 
@@ -138,9 +138,8 @@ impl Recorder {
     fn begin_in(path: &Path, request: &Request, (action, level): (Action, u8), facts: &Facts, log: &Log) -> Self {
         let given = request.given.iter().chain(&facts.parameters);
         let given = given.filter(|(name, value)| is_secret(name) && !value.is_empty());
-        let mut secrets: Vec<String> = given.map(|(_, value)| value.clone()).collect();
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        if secrets.last().is_some_and(|shortest| shortest.len() < SECRET_BYTES) {
+        let values: Vec<&String> = given.map(|(_, value)| value).collect();
+        if values.iter().any(|value| value.len() < SECRET_BYTES) {
             log.warning(&format!("not recorded: a secret parameter has less than {SECRET_BYTES} bytes"));
             return Self::default();
         }
@@ -148,7 +147,7 @@ impl Recorder {
         if file.is_none() {
             log.warning(&format!("not recorded: {} cannot be written", path.display()));
         }
-        let recorder = Self { file, secrets };
+        let recorder = Self { file, secrets: in_all_forms(&values) };
         if recorder.file.is_some() {
             // In its names a secret may stand by chance: its values are masked.
             let began = Entry::Began(Box::new(Began {
@@ -200,6 +199,13 @@ impl Recorder {
     }
 }
 
+/// Secrets as they may stand in a text that is recorded, a reason or an error too, the longest first.
+fn in_all_forms(values: &[&String]) -> Vec<String> {
+    let mut secrets: Vec<String> = values.iter().flat_map(|value| forms(value)).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
 /// Replaces a secret by as many asterisks, so that what stands around it stays what it is: texts and lists of bytes
 /// stand in postcard as they are.
 fn mask(body: &mut [u8], secret: &[u8]) {
@@ -240,6 +246,16 @@ mod tests {
         assert_eq!(input, b"********* ***********");
         let answer = decode::<Answer<program::Output>>(&masked(encode(&answer))).unwrap();
         assert!(matches!(answer, Err(crate::seam::Error::Other(text)) if text == "********* is wrong"));
+    }
+
+    #[test]
+    fn a_secret_is_masked_where_it_is_escaped() {
+        let secret = r#"sword"\'ü"#.to_owned();
+        let told = format!("client: {:?}", crate::seam::Error::Other(secret.clone()));
+        let mut bytes = encode(&Entry::Seen(Seen::LastResort(Some(Err(told)))));
+        in_all_forms(&[&secret]).iter().for_each(|secret| mask(&mut bytes, secret.as_bytes()));
+        let Some(Entry::Seen(Seen::LastResort(Some(Err(told))))) = decode(&bytes) else { panic!("{bytes:?}") };
+        assert!(told.contains("*********") && !told.contains("sword"), "{told}");
     }
 
     #[test]

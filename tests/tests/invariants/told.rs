@@ -146,6 +146,8 @@ fn i15_standard_output_is_empty_but_for_metadata() {
 fn i18_no_secret_is_told() {
     const SECRET: &str = "open-sesame";
     const CHANGED: &str = "close-sesame";
+    // What a trace, a reason and a log show escaped.
+    const AWKWARD: &str = r#"seven"\'ü"#;
     let host = TestHost::new();
     let environment = "environment = { PASSWORD = { param = \"password\", text = { max = 40 } } }\n";
     let sleeping = "\"/usr/bin/sleep\"\nargv = [\"1003\"]\n";
@@ -174,15 +176,18 @@ fn i18_no_secret_is_told() {
         ("stop", "x", CHANGED, "nothing", "none"),
         ("start", "tells", SECRET, "tell", "start"),
         ("stop", "tells", SECRET, "tell", "stop"),
+        ("start", "awkward", AWKWARD, "tell", "start"),
+        ("stop", "awkward", AWKWARD, "tell", "stop"),
     ] {
         let ran = call(action, instance, password, misdeed, place).run();
         said += &format!("{action}: {}{}", ran.stdout, ran.stderr);
     }
     said += &host.run(&["why", "x"]).stdout;
     said += &host.run(&["why", "tells"]).stdout;
+    said += &host.run(&["why", "awkward"]).stdout;
     said += &fs::read_to_string(&log).unwrap();
     said += &fs::read_to_string(&trace).unwrap();
-    for secret in [SECRET, CHANGED] {
+    for secret in [SECRET, CHANGED, "seven"] {
         let found: Vec<&str> = said.lines().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }
