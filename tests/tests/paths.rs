@@ -124,6 +124,33 @@ fn i17_a_way_that_changes_all_the_time_does_not_lead_out() {
     planted.assert_outside_is_as_it_was();
 }
 
+/// One call may name many directories: each is counted as one of the thousand changes of an action.
+#[test]
+fn directories_below_directories_are_counted_each() {
+    if !is_root() {
+        return;
+    }
+    let planted = Planted::new();
+    let before = directories(&planted.granted(""));
+    let ran = planted.action("start", "nest", "start").instance("nest").is(4);
+    let _ = ran.says("more than 1000 changes in one action");
+    assert_eq!(directories(&planted.granted("")) - before, 1000);
+}
+
+/// Directories below one, with those below these.
+fn directories(above: &Path) -> usize {
+    let mut left = vec![above.to_owned()];
+    let mut found = 0;
+    while let Some(directory) = left.pop() {
+        let below = fs::read_dir(directory).unwrap().map(Result::unwrap);
+        let below: Vec<_> =
+            below.filter(|entry| entry.file_type().unwrap().is_dir()).map(|entry| entry.path()).collect();
+        found += below.len();
+        left.extend(below);
+    }
+    found
+}
+
 #[test]
 fn what_looks_changes_nothing_and_what_is_shown_stays() {
     if !is_root() {

@@ -5,8 +5,8 @@
 //! a policy grants and executes nothing itself: a copy of it does, made when it is first needed, and left behind if it
 //! hangs.
 //!
-//! The bytes of files and the starts of programs are counted where they are used, here, and what is left of them comes back
-//! with each answer, so that the next copy goes on from there. What must never enter here: a change
+//! The bytes of files, the directories that one call makes and the starts of programs are counted where they are used,
+//! here, and what is left of them comes back with each answer, so that the next copy goes on from there. What must never enter here: a change
 //! of the record, a count of questions.
 
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ struct Question {
     left: Duration,
     /// In which export it is asked.
     export: Export,
+    /// Changes that are left of the action.
+    changes: u32,
     call: Call,
 }
 
@@ -77,18 +79,25 @@ impl Broker<'_> {
             None => self.split().map_err(|error| Error::Other(format!("no process: {error}")))?,
         };
         // What a copy that is lost has used of it, it does not tell.
-        let most = match &call {
-            Call::PathRead { limit, .. } => (usize::try_from(*limit).unwrap_or(usize::MAX), 0),
-            Call::PathWrite { content, .. } => (0, content.len()),
-            _ => (0, 0),
+        let (read, written, made) = match &call {
+            Call::PathRead { limit, .. } => (usize::try_from(*limit).unwrap_or(usize::MAX), 0, 0),
+            Call::PathWrite { content, .. } => (0, content.len(), 0),
+            Call::PathMakeDirectory { name, .. } if !is_asked_only => (0, 0, name.matches('/').count()),
+            _ => (0, 0, 0),
         };
-        let question = encode(&Question { is_asked_only, left, export: self.export, call });
-        let answer = apart.channel.send_bytes(&question, until).and_then(|()| apart.channel.receive(until));
+        let changes = self.used.changes_left();
+        let question = encode(&Question { is_asked_only, left, export: self.export, changes, call });
+        let answer = apart
+            .channel
+            .send_bytes(&question, until)
+            .and_then(|()| apart.channel.receive::<(_, paths::Budget)>(until));
         if answer.is_err() {
-            self.path_bytes.spend(most);
+            self.path_bytes.spend((read, written));
+            self.used.changed(u32::try_from(made).unwrap_or(u32::MAX));
         }
         match answer {
             Ok((answer, path_bytes)) => {
+                self.used.changed(changes.saturating_sub(path_bytes.changes));
                 (self.apart, self.path_bytes) = (Some(apart), path_bytes);
                 answer
             }
@@ -109,8 +118,9 @@ impl Broker<'_> {
                 fd::open_standard();
             });
             fork::die_with(broker);
-            while let Ok(Question { is_asked_only, left, export, call }) = theirs.receive(None) {
+            while let Ok(Question { is_asked_only, left, export, changes, call }) = theirs.receive(None) {
                 (self.deadline.plugin, self.export) = (Instant::now() + left, export);
+                self.path_bytes.changes = changes;
                 let mut answer = self.do_here(is_asked_only, call);
                 answer.extend(encode(&self.path_bytes));
                 if theirs.send_bytes(&answer, None).is_err() {
@@ -155,7 +165,8 @@ impl Broker<'_> {
             Call::PathRemove { label, name } => answer!(self.path_permit(&label, &name, Access::Write)?.remove()),
             Call::PathList { label, name } => answer!(self.path_permit(&label, &name, Access::Read)?.list()),
             Call::PathMakeDirectory { label, name, mode } => {
-                answer!(self.path_permit(&label, &name, Access::Write)?.make_directory(mode))
+                let permit = self.path_permit(&label, &name, Access::Write);
+                encode(&permit.and_then(|permit| permit.make_directory(mode, &mut bytes)))
             }
             Call::ProgramAvailable { label, slots } => answer!(self.permit(&label, &slots, None).map(drop)),
             Call::ProgramRun { label, slots, input } => answer!({

@@ -35,6 +35,16 @@ impl Used {
         one_more(&mut self.calls, CALLS, "questions")
     }
 
+    /// How many more changes it may make.
+    pub(super) fn changes_left(&self) -> u32 {
+        CHANGES - self.changes
+    }
+
+    /// Counts changes that one question made besides the one that it is.
+    pub(super) fn changed(&mut self, more: u32) {
+        self.changes = self.changes.saturating_add(more).min(CHANGES);
+    }
+
     /// Counts a program that is about to be executed.
     pub(super) fn program(&mut self) -> Answer<()> {
         one_more(&mut self.programs, PROGRAMS, "programs")

@@ -39,6 +39,8 @@ const DISTURBED: u32 = 128;
 pub struct Budget {
     read: usize,
     written: usize,
+    /// Changes that are left, in directories that are made besides the one that is asked for.
+    pub changes: u32,
 }
 
 impl Budget {
@@ -51,7 +53,7 @@ impl Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { read: ACTION_BYTES, written: ACTION_BYTES }
+        Self { read: ACTION_BYTES, written: ACTION_BYTES, changes: 0 }
     }
 }
 

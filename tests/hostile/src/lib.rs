@@ -109,6 +109,8 @@ enum Misdeed {
     Write,
     /// Take that file away.
     Remove,
+    /// Make directories below directories for as long as it is let.
+    Nest,
     /// Read a huge file for as long as it is let.
     Devour,
     /// Fetch a page, and fail with what came.
@@ -365,6 +367,7 @@ impl Hostile {
             Misdeed::Race => path::race()?,
             Misdeed::Write => FILES.write("note", b"was here", 0o600)?,
             Misdeed::Remove => drop(FILES.remove("note")?),
+            Misdeed::Nest => path::nest()?,
             Misdeed::Devour => path::devour()?,
             Misdeed::Fetch => endpoint::fetch(&self.url)?,
             Misdeed::Listen => return ocf_agent::fail(format!("listening: {}", WEB.listening()?)),

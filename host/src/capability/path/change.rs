@@ -18,8 +18,12 @@ use crate::seam::{Answer, Error};
 
 /// Permission bits that a plugin may ask for: nothing that gives rights to who runs it.
 const MODE: u16 = 0o777;
-/// Bytes that a write leaves free, where a twentieth of the file system is not less: what else is on it must go on.
+/// Bytes that a change leaves free, where a twentieth of the file system is not less: what else is on it must go on.
 const FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Files that a change leaves to be made, in the same way: what mke2fs makes for as many bytes, one for each 16 KiB.
+const FREE_FILES: u64 = FREE_BYTES / (16 * 1024);
+/// Bytes of a new directory: a block.
+const DIRECTORY_BYTES: usize = 4096;
 
 impl Permit {
     /// Replaces a file as a whole.
@@ -97,9 +101,10 @@ impl Permit {
     /// Makes a directory, and those above it.
     ///
     /// # Errors
-    /// `invalid` for a mode out of range; `denied` behind a link; `unavailable` if the bound directory is not there;
-    /// `other` if something else has the name, or what the kernel said.
-    pub fn make_directory(mut self, mode: u16) -> Answer<bool> {
+    /// `invalid` for a mode out of range; `denied` behind a link; `unavailable` if the bound directory is not there
+    /// or its disk is nearly full; `denied` too for more directories than the action has changes left; `other` if
+    /// something else has the name, or what the kernel said.
+    pub fn make_directory(mut self, mode: u16, budget: &mut Budget) -> Answer<bool> {
         let mode = self.mode(mode)?;
         if self.name.is_empty() {
             return self.make_root(mode);
@@ -110,13 +115,24 @@ impl Permit {
         let name = std::mem::take(&mut self.name);
         let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
         let mut made = false;
+        let mut is_counted = true;
         let mut above = "";
         for end in ends {
             let Some(directory) = self.directory(above)? else {
                 return Err(Error::Other(format!("path {}: taken away meanwhile", self.label)));
             };
             let part = name[..end].rsplit('/').next().unwrap_or_default();
-            made = self.make_one(&directory, part, mode)?;
+            made = false;
+            if self.kind_in(&directory, part)?.is_none() {
+                if !std::mem::take(&mut is_counted) {
+                    // The first is the call's own change.
+                    let Some(left) = budget.changes.checked_sub(1) else {
+                        return Err(self.too_many());
+                    };
+                    budget.changes = left;
+                }
+                made = self.make_one(&directory, part, mode)?;
+            }
             above = &name[..end];
         }
         if !made && self.directory(above)?.is_none() {
@@ -140,8 +156,16 @@ impl Permit {
         self.make_one(&opened, Path::new(last), mode)
     }
 
-    /// Makes one directory. False if there is something of that name.
+    fn too_many(&self) -> Error {
+        Error::Denied(format!(
+            "path {}: more changes than one action may make: each directory that is made is one",
+            self.label
+        ))
+    }
+
+    /// Makes one directory, if there is room for it. False if there is something of that name.
     fn make_one<P: ?Sized + nix::NixPath>(&self, above: &OwnedFd, name: &P, mode: Mode) -> Answer<bool> {
+        self.leave_room(above, DIRECTORY_BYTES)?;
         match mkdirat(above, name, Mode::S_IRWXU) {
             Ok(()) => {}
             Err(Errno::EEXIST) => return Ok(false),
@@ -194,13 +218,17 @@ impl Permit {
         }
     }
 
-    /// Refuses to fill a disk.
+    /// Refuses to fill a disk, with bytes or with names.
     fn leave_room(&self, directory: &OwnedFd, length: usize) -> Answer<()> {
         let disk = nix::sys::statvfs::fstatvfs(directory).map_err(|error| self.said(error))?;
         let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
         let keep = FREE_BYTES.min(bytes(disk.blocks()) / 20);
         if bytes(disk.blocks_free()) < keep.saturating_add(length as u64) {
             return Err(Error::Unavailable(format!("path {}: the file system is nearly full", self.label)));
+        }
+        // Some file systems have no number of files, and say 0.
+        if disk.files() > 0 && disk.files_free() <= FREE_FILES.min(disk.files() / 20) {
+            return Err(Error::Unavailable(format!("path {}: the file system is nearly full of files", self.label)));
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::ocf::Parameters;
 use crate::seam::path::Entry;
 
 mod programs;
+mod room;
 
 /// A directory with `granted` and `outside` in it, which goes away.
 struct Place(PathBuf);
@@ -83,6 +84,11 @@ impl Drop for Done<'_> {
     }
 }
 
+/// What an action has left that made nothing yet.
+fn some() -> Budget {
+    Budget { changes: 100, ..Budget::default() }
+}
+
 fn is_denied<T: std::fmt::Debug>(answer: &Answer<T>) -> bool {
     matches!(answer, Err(Error::Denied(_)))
 }
@@ -136,7 +142,7 @@ fn no_link_leads_out_whoever_planted_it() {
         assert!(is_denied(&place.at(&format!("{name}/secret")).stat()), "{name}");
         assert!(is_denied(&place.write(&format!("{name}/planted"), b"x")), "{name}");
         assert!(is_denied(&place.at(&format!("{name}/secret")).remove()), "{name}");
-        assert!(is_denied(&place.at(&format!("{name}/made")).make_directory(0o755)), "{name}");
+        assert!(is_denied(&place.at(&format!("{name}/made")).make_directory(0o755, &mut some())), "{name}");
     }
     // A link itself is described, is not written through, and can be taken away.
     for name in ["absolute", "relative", "there", "nowhere"] {
@@ -160,7 +166,7 @@ fn a_link_inside_is_read_through_and_never_written_through() {
     assert_eq!(place.at("alias").list().unwrap().unwrap().len(), 2);
     assert!(is_denied(&place.write("alias/file", b"x")));
     assert!(is_denied(&place.at("alias/file").remove()));
-    assert!(is_denied(&place.at("alias/new").make_directory(0o700)));
+    assert!(is_denied(&place.at("alias/new").make_directory(0o700, &mut some())));
 }
 
 #[test]
@@ -284,8 +290,8 @@ fn a_list_is_sorted_and_bounded() {
 #[test]
 fn directories_are_made_and_taken_away() {
     let place = Place::new("directories");
-    assert_eq!(place.at("a/b/c").make_directory(0o750), Ok(true));
-    assert_eq!(place.at("a/b/c").make_directory(0o700), Ok(false));
+    assert_eq!(place.at("a/b/c").make_directory(0o750, &mut some()), Ok(true));
+    assert_eq!(place.at("a/b/c").make_directory(0o700, &mut some()), Ok(false));
     for name in ["a", "a/b", "a/b/c"] {
         assert_eq!(place.at(name).stat().unwrap().unwrap().mode, 0o750, "{name}");
     }
@@ -293,11 +299,11 @@ fn directories_are_made_and_taken_away() {
     assert_eq!(place.at("a/b/c").remove(), Ok(true));
     assert_eq!(place.at("a/b/c").remove(), Ok(false));
     place.write("file", b"").unwrap();
-    assert!(place.at("file").make_directory(0o700).is_err());
-    assert!(place.at("file/below").make_directory(0o700).is_err());
+    assert!(place.at("file").make_directory(0o700, &mut some()).is_err());
+    assert!(place.at("file/below").make_directory(0o700, &mut some()).is_err());
     assert_eq!(place.at("file/below").stat(), Ok(None));
-    assert!(matches!(place.at("d").make_directory(0o2755), Err(Error::Invalid(_))));
-    assert_eq!(place.at("").make_directory(0o700), Ok(false));
+    assert!(matches!(place.at("d").make_directory(0o2755, &mut some()), Err(Error::Invalid(_))));
+    assert_eq!(place.at("").make_directory(0o700, &mut some()), Ok(false));
 }
 
 /// How often each function is tried. Where a path is checked first and opened then, a few hundred are enough to be led
@@ -318,7 +324,7 @@ const FUNCTIONS: [(&str, Function); 6] = [
     ("write", |place| place.write("d/planted", b"x")),
     ("remove", |place| place.at("d/planted").remove().map(drop)),
     ("make-directory", |place| {
-        place.at("d/made/below").make_directory(0o700)?;
+        place.at("d/made/below").make_directory(0o700, &mut some())?;
         // For the next turn; who is led out here is seen as well.
         place.at("d/made/below").remove().and_then(|_| place.at("d/made").remove()).map(drop)
     }),
@@ -427,7 +433,7 @@ fn what_is_mounted_below_is_not_entered() {
         assert!(is_denied(&place.read(&secret)), "{name}: {:?}", place.read(&secret));
         assert!(is_denied(&place.at(&secret).stat()) && is_denied(&place.at(name).list()), "{name}");
         assert!(is_denied(&place.write(&secret, b"x")) && is_denied(&place.at(&secret).remove()), "{name}");
-        assert!(is_denied(&place.at(&format!("{name}/made")).make_directory(0o755)), "{name}");
+        assert!(is_denied(&place.at(&format!("{name}/made")).make_directory(0o755, &mut some())), "{name}");
         assert_eq!(fs::read_dir(place.inside(name)).unwrap().count(), 1);
         // A directory that somebody is in is not taken away by removing its name.
         assert!(place.at(name).remove().is_err());
