@@ -219,6 +219,9 @@ fn identity() {
 }
 
 /// System calls with arguments that the kernel would find wrong, so that nothing happens where they are let through.
+/// The number of `open_tree_attr` (Linux 6.15), for which libc has no name yet.
+const OPEN_TREE_ATTR: i64 = 467;
+
 fn calls() {
     let nowhere = -1_i64;
     for (name, number, first) in [
@@ -226,6 +229,7 @@ fn calls() {
         ("umount2", libc::SYS_umount2, 0),
         ("open_tree", libc::SYS_open_tree, nowhere),
         ("unshare of users", libc::SYS_unshare, i64::from(libc::CLONE_NEWUSER)),
+        ("open_tree_attr", OPEN_TREE_ATTR, nowhere),
         ("unshare of mounts", libc::SYS_unshare, i64::from(libc::CLONE_NEWNS)),
         ("setns", libc::SYS_setns, nowhere),
         ("clone3", libc::SYS_clone3, 0),
