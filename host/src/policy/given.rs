@@ -4,32 +4,10 @@
 
 use std::path::Path;
 
-use crate::sandbox::child::HIDDEN;
+use crate::sandbox::hidden;
 
-/// The kernel's own files, and what would tell the secrets of the node.
-const SECRET: [&str; 21] = [
-    "/dev",
-    "/etc/booth",
-    "/etc/corosync",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/krb5.keytab",
-    "/etc/ocf-wasm",
-    "/etc/pacemaker",
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/ssh",
-    "/etc/ssl/private",
-    "/proc",
-    "/root/.ssh",
-    "/run/ocf-wasm",
-    "/sys",
-    "/var/cache/ocf-wasm",
-    "/var/lib/corosync",
-    "/var/lib/ocf-wasm",
-    "/var/lib/pacemaker",
-    "/var/lib/pcsd",
-];
+/// The kernel's own files, and what is secret beside all that is hidden from programs too.
+const SECRET: [&str; 4] = ["/dev", "/proc", "/root/.ssh", "/sys"];
 
 /// What root executes, loads or trusts: to write it is to be root.
 const TRUSTED: [&str; 64] = [
@@ -106,7 +84,7 @@ pub(super) fn meet(one: &Path, other: &Path) -> bool {
 
 /// The secret that a path is, is below, or has below it.
 pub(super) fn secret(path: &Path) -> Option<&'static str> {
-    SECRET.into_iter().find(|place| meet(Path::new(place), path))
+    SECRET.into_iter().chain(hidden::from_all()).find(|place| meet(Path::new(place), path))
 }
 
 /// The same of what root trusts.
@@ -116,5 +94,10 @@ pub(super) fn trusted(path: &Path) -> Option<&'static str> {
 
 /// What a path is or is below that no program sees, unless the policy names it in its own words.
 pub(super) fn hidden(path: &Path) -> Option<&'static str> {
-    HIDDEN.iter().find(|(place, _)| path.starts_with(place)).map(|(_, what)| *what)
+    hidden::hidden().find(|(place, _)| path.starts_with(place)).map(|(_, what)| what)
+}
+
+/// Whether there are keys, passwords or what people wrote at a path: all that the linter tells of.
+pub(super) fn holds_secrets(path: &Path) -> bool {
+    hidden::is_secret(path)
 }

@@ -7,6 +7,7 @@ pub mod confinement;
 #[cfg(escaped)]
 #[allow(unsafe_code, reason = "it does what an attacker would")]
 pub mod escaped;
+pub mod hidden;
 pub mod landlock;
 pub mod layers;
 pub mod limits;

@@ -113,6 +113,7 @@ fn files(granted_to_read: &Path, granted_to_write: &Path) {
         "/usr",
         "/etc/passwd",
         "/etc/shadow",
+        "/etc/security/opasswd",
         "/etc/corosync",
         "/etc/ocf-wasm/policy",
         "/root",
@@ -218,18 +219,18 @@ fn identity() {
     say("leads its session", if leads { "yes" } else { "no" });
 }
 
-/// System calls with arguments that the kernel would find wrong, so that nothing happens where they are let through.
 /// The number of `open_tree_attr` (Linux 6.15), for which libc has no name yet.
 const OPEN_TREE_ATTR: i64 = 467;
 
+/// System calls with arguments that the kernel would find wrong, so that nothing happens where they are let through.
 fn calls() {
     let nowhere = -1_i64;
     for (name, number, first) in [
         ("mount", libc::SYS_mount, 0),
         ("umount2", libc::SYS_umount2, 0),
         ("open_tree", libc::SYS_open_tree, nowhere),
-        ("unshare of users", libc::SYS_unshare, i64::from(libc::CLONE_NEWUSER)),
         ("open_tree_attr", OPEN_TREE_ATTR, nowhere),
+        ("unshare of users", libc::SYS_unshare, i64::from(libc::CLONE_NEWUSER)),
         ("unshare of mounts", libc::SYS_unshare, i64::from(libc::CLONE_NEWNS)),
         ("setns", libc::SYS_setns, nowhere),
         ("clone3", libc::SYS_clone3, 0),

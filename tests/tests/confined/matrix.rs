@@ -37,7 +37,9 @@ fn what_a_program_reaches_is_what_the_table_says() {
     for directory in ["/run/dbus", "/run/granted/read", "/run/granted/write"] {
         fs::create_dir_all(executor.inside(directory)).unwrap();
     }
-    assert_eq!(finish(&mut executor.command(&["chown", "nobody", "/run/granted/write"])).code, 0);
+    let prepared = "chown nobody /run/granted/write; mount -t tmpfs secrets /etc/security; echo hashes > \
+                    /etc/security/opasswd; chmod 600 /etc/security/opasswd";
+    assert_eq!(finish(&mut executor.command(&["sh", "-ec", prepared])).code, 0);
     let program = format!("{PROGRAMS}/reach");
     let listens = format!(
         "umask 0; exec {program} listen {PORT} /run/dbus/system_bus_socket /run/docker.sock /run/granted/socket \

@@ -72,6 +72,37 @@ fn i26_no_mount_goes_from_a_view_to_the_node_or_from_the_node_to_a_view() {
     intact("after the daemon");
 }
 
+/// What is there of secrets in /etc is hidden from root's programs, where it is and where a link leads to, and nothing
+/// beside it.
+#[test]
+fn secrets_in_etc_are_hidden_and_certificates_are_not() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    let secrets =
+        "mount -t tmpfs x /etc/security; echo secret-1 > /etc/security/opasswd; echo shown-1 > /etc/security/x
+         mount -t tmpfs x /etc/ssl; mkdir /etc/ssl/certs; echo shown-2 > /etc/ssl/certs/ca.pem
+         mkdir /etc/ssl/elsewhere; echo secret-2 > /etc/ssl/elsewhere/key; ln -s elsewhere /etc/ssl/private";
+    let _ = done(&inside, &["sh", "-ec", secrets]);
+    let look =
+        "cat /etc/security/opasswd /etc/security/x /etc/ssl/certs/* /etc/ssl/private/* /etc/ssl/elsewhere/*; true";
+    let sees = |view: &str| {
+        inside.grant("/bin/sh", &["-c", look], &format!("user = \"root\"\n{view}"));
+        let said = inside.relay().unwrap();
+        assert!(said[0].contains("Exited(0)"), "{said:#?}");
+        let words = said.iter().flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '-'));
+        let mut words: Vec<String> =
+            words.filter(|word| word.starts_with("secret-") || word.starts_with("shown-")).map(str::to_owned).collect();
+        words.sort();
+        words.dedup();
+        words
+    };
+    assert_eq!(sees(""), ["shown-1", "shown-2"]);
+    assert_eq!(sees("view = { read = [\"/etc/security/opasswd\"] }"), ["secret-1", "shown-1", "shown-2"]);
+    assert_eq!(sees("view = { read = [\"/etc/ssl/elsewhere\"] }"), ["secret-2", "shown-1", "shown-2"]);
+}
+
 /// What hides a socket stands on its name, and goes with it when the service that listens there is started again.
 #[test]
 fn a_daemon_is_not_granted_what_hidden_names_come_back_in() {
@@ -85,7 +116,7 @@ fn a_daemon_is_not_granted_what_hidden_names_come_back_in() {
         inside.policy(&label("daemon", "/usr/bin/sleep", &["8475.2"], &more));
         inside.act("start", "one", &["daemon=true"])
     };
-    for (place, hidden) in [("/run", "/run/dbus"), ("/var", "/var/lib/pacemaker"), ("/var/lib", "/var/lib/pacemaker")] {
+    for (place, hidden) in [("/run", "/run/dbus"), ("/var", "/var/cache/ocf-wasm"), ("/var/lib", "/var/lib/corosync")] {
         let ran = daemon(place);
         assert_eq!(ran.code, 4, "{ran:#?}");
         let why = format!("view: {place} cannot be granted to a daemon: {hidden}");

@@ -230,7 +230,7 @@ const ARGUED: [(&str, &str, &str); 9] = [
     ("policy", "crate::store::is_digest", "`policy` borrows the syntax of digests and labels from `store`"),
     ("policy", "crate::store::is_label", "`policy` borrows the syntax of digests and labels from `store`"),
     ("policy", "crate::sandbox::confinement", "and the words of a confinement from `sandbox`"),
-    ("policy", "crate::sandbox::child::HIDDEN", "from `sandbox`, with what it hides"),
+    ("policy", "crate::sandbox::hidden", "from `sandbox`, with what it hides"),
     ("report", "crate::seam::log", "`report` the levels of the log from `seam`"),
     ("seam", "crate::runner::Imports", "The seam's table implements the generated traits for `runner::Imports`"),
 ];

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 
 use crate::policy::template::{Template, Unfit, Values, fill_all};
 use crate::policy::{KeptBy, Lifetime, Policy, Program};
-use crate::sandbox::child::hidden_below;
 use crate::sandbox::confinement::{Confinement, Limits};
+use crate::sandbox::hidden::hidden_below;
 use crate::sandbox::layers;
 use crate::seam::{Answer, Error, Slot};
 use crate::sys::trusted;
@@ -162,9 +162,10 @@ fn confinement(
             let comes_back = (program.lifetime == Lifetime::Instance).then(|| hidden_below(&place)).flatten();
             if let Some(hidden) = comes_back {
                 let told = format!(
-                    "view: {} cannot be granted to a daemon: {hidden} would be seen as soon as it is made anew; name what is \
+                    "view: {} cannot be granted to a daemon: {} would be seen as soon as it is made anew; name what is \
                      meant in it",
-                    place.display()
+                    place.display(),
+                    hidden.display()
                 );
                 return Err(refuse(Unfit::Parameter(told)));
             }

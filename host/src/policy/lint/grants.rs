@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::risks::{Pattern, Risk};
-use super::{Found, is_wide, named, open, words};
+use super::{Found, given, is_wide, named, open, words};
 use crate::policy::endpoint::HEADERS as HARMLESS;
 use crate::policy::kind::{Kind, Network};
 use crate::policy::template::{Argument, Origin, Source, Template};
@@ -63,7 +63,9 @@ fn of_path(section: &mut Section<'_>, grant: &PathGrant, policy: &Policy) {
             Pattern::WideGrant if is_wide(Path::new(&directory)) => {
                 section.add(&["directory"], &who, directory);
             }
-            Pattern::Secrets(places) if is_below(places) => section.add(&["directory"], PLUGIN, directory),
+            Pattern::Secrets if given::holds_secrets(Path::new(&directory)) => {
+                section.add(&["directory"], PLUGIN, directory);
+            }
             Pattern::WritesSettings(places) if is_write && is_below(places) => {
                 section.add(&["directory"], PLUGIN, directory);
             }

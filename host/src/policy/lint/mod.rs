@@ -18,6 +18,7 @@ pub use units::{UnitFacts, of_unit};
 pub use values::refused;
 
 use super::diagnostic::{Diagnostic, Severity};
+use super::given;
 use super::kind::{Kind, Place};
 use super::template::{Argument, Origin, Source, Template};
 use super::{Policy, Program, place};
@@ -318,7 +319,7 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             // Those of `grants`, and what is found on the node.
             Pattern::WideGrant
             | Pattern::WideView
-            | Pattern::Secrets(_)
+            | Pattern::Secrets
             | Pattern::WritesSettings(_)
             | Pattern::WritesArgument
             | Pattern::Socket(_)

@@ -41,8 +41,8 @@ pub(super) enum Pattern {
     WideGrant,
     /// A directory for a program to write that holds much that is not meant.
     WideView,
-    /// A directory for the plugin or a program below one of these, which hold keys, passwords and the like.
-    Secrets(&'static [&'static str]),
+    /// A directory for the plugin or a program below one that holds keys, passwords and the like.
+    Secrets,
     /// A directory for the plugin or a program to write below one of these, where programs of root's read what to do.
     WritesSettings(&'static [&'static str]),
     /// A directory for the plugin to write that holds what a program of the policy is given as an argument.
@@ -216,34 +216,7 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
     },
     Risk {
         name: "directory of secrets",
-        pattern: Pattern::Secrets(&[
-            "/etc/corosync",
-            "/etc/docker",
-            "/etc/kubernetes",
-            "/etc/krb5.keytab",
-            "/etc/letsencrypt",
-            "/etc/NetworkManager",
-            "/etc/openvpn",
-            "/etc/pacemaker",
-            "/etc/pki",
-            "/etc/shadow",
-            "/etc/ssh",
-            "/etc/ssl/private",
-            "/etc/wireguard",
-            "/home",
-            "/root",
-            "/var/backups",
-            "/var/lib/containers",
-            "/var/lib/docker",
-            "/var/lib/kubelet",
-            "/var/lib/libvirt",
-            "/var/lib/pacemaker",
-            "/var/lib/pcsd",
-            "/var/lib/sss",
-            "/var/mail",
-            "/var/spool/cron",
-            "/var/spool/mail",
-        ]),
+        pattern: Pattern::Secrets,
         sentence: "below {what} are keys, passwords or what people wrote: {who} can read all of it, and tell it in its log",
         instead: "name a directory that holds only what the agent needs",
     },

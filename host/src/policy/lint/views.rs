@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::risks::{Pattern, Risk};
-use super::{Found, Open, is_wide, named, open, place_of};
+use super::{Found, Open, given, is_wide, named, open, place_of};
 use crate::policy::Policy;
 use crate::policy::template::Template;
 
@@ -55,7 +55,7 @@ fn of_path(risk: &Risk, template: &Template, is_written: bool) -> bool {
     match &risk.pattern {
         Pattern::WideView => is_written && is_wide(path),
         // What a program can write in a home of its own is its own; to see all of them is something else.
-        Pattern::Secrets(places) => !is_written && is_below(places),
+        Pattern::Secrets => !is_written && given::holds_secrets(path),
         Pattern::WritesSettings(places) => is_written && is_below(places),
         _ => false,
     }

@@ -9,8 +9,6 @@ mod calls;
 mod init;
 mod view;
 
-pub(crate) use view::{HIDDEN, hidden_below};
-
 use std::ffi::CString;
 use std::io::Error;
 use std::os::fd::OwnedFd;

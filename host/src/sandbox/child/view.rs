@@ -17,6 +17,7 @@ use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, umask};
 use nix::unistd::{fchdir, symlinkat};
 
 use crate::sandbox::confinement::Confinement;
+use crate::sandbox::hidden;
 use crate::sandbox::landlock::{Domain, Right};
 use crate::sys::mount::{self, attribute};
 
@@ -39,52 +40,6 @@ const LINKS: [(&str, &str); 4] = [
 const PROCESSES: u64 = attribute::READ_ONLY | attribute::NO_SETUID | attribute::NO_DEVICES | attribute::NO_EXECUTION;
 /// Bytes of files in one temporary directory, where memory is not limited.
 const TEMPORARY_BYTES: u64 = 512 * 1024 * 1024;
-
-/// What is not shown although a directory above it is, unless it is granted by its own name.
-pub(crate) const HIDDEN: [(&str, &str); 34] = [
-    ("/etc/shadow", "hashes of passwords"),
-    ("/etc/shadow-", "hashes of passwords"),
-    ("/etc/gshadow", "hashes of passwords"),
-    ("/etc/gshadow-", "hashes of passwords"),
-    ("/etc/corosync", "the key of the cluster's ring"),
-    ("/etc/pacemaker", "the key of remote nodes"),
-    ("/etc/booth", "the key of tickets"),
-    ("/etc/ocf-wasm", "policies: who may read them knows where to look for a hole"),
-    ("/etc/ssh", "the keys of this node"),
-    ("/etc/ssl/private", "the keys of its services"),
-    ("/etc/krb5.keytab", "the keys of its services"),
-    ("/run/dbus", "D-Bus: systemd and all that listens there"),
-    ("/run/systemd", "systemd's own sockets"),
-    ("/run/udev", "the manager of devices"),
-    ("/run/user", "sessions of people"),
-    ("/run/docker", "containers: who may start one is root"),
-    ("/run/docker.sock", "containers: who may start one is root"),
-    ("/run/containerd", "containers: who may start one is root"),
-    ("/run/podman", "containers: who may start one is root"),
-    ("/run/crio", "containers: who may start one is root"),
-    ("/run/libvirt", "virtual machines"),
-    ("/run/lxd", "containers: who may start one is root"),
-    ("/run/incus", "containers: who may start one is root"),
-    ("/run/snapd.socket", "packages: who may install one is root"),
-    ("/run/pcsd.socket", "the cluster's administration"),
-    ("/run/crm", "the cluster's own files"),
-    ("/run/ocf-wasm", "records of instances"),
-    ("/var/lib/pacemaker", "the cluster's configuration, with secrets"),
-    ("/var/lib/corosync", "the state of the ring"),
-    ("/var/lib/pcsd", "the cluster's administration"),
-    ("/var/lib/ocf-wasm", "plugins and keys"),
-    ("/var/cache/ocf-wasm", "native code of plugins"),
-    ("/var/log/pacemaker", "what happened on this node"),
-    ("/var/lib/docker", "files of containers"),
-];
-
-/// What is hidden in a directory and comes back there when somebody makes it anew, as a service does at its start: what
-/// hides it stands on a name, and goes when that is removed. In /etc nothing makes its directories anew, and what is
-/// replaced, such as /etc/shadow, only root and a group may read.
-pub(crate) fn hidden_below(path: &Path) -> Option<&'static str> {
-    let mut below = HIDDEN.iter().map(|(hidden, _)| *hidden).filter(|hidden| Path::new(hidden).starts_with(path));
-    below.find(|hidden| Path::new(hidden) != path && !path.starts_with("/etc"))
-}
 
 /// What will be mounted somewhere.
 enum What {
@@ -201,15 +156,20 @@ fn plan(of: &Confinement) -> BTreeMap<PathBuf, What> {
     for path in &of.write {
         plan.insert(path.clone(), host(Right::Write));
     }
-    for (path, _) in HIDDEN {
-        let path = Path::new(path);
-        let above = path.ancestors().skip(1).any(|above| matches!(plan.get(above), Some(What::Host { .. })));
-        if above
-            && !plan.contains_key(path)
+    for (named, _) in hidden::hidden() {
+        let is_below = |plan: &BTreeMap<_, _>, path: &Path| {
+            path.ancestors().skip(1).any(|above| matches!(plan.get(above), Some(What::Host { .. })))
+        };
+        // What is not shown is not looked at. A secret that its place only leads to is hidden where it is.
+        if is_below(&plan, named)
+            && !plan.contains_key(named)
+            && let Ok(path) = named.canonicalize()
+            && is_below(&plan, &path)
+            && !plan.contains_key(&path)
             && let Ok(facts) = path.symlink_metadata()
         {
             let directory = What::Fresh { mode: 0o755, bytes: 0, right: Right::Read };
-            plan.insert(path.to_owned(), if facts.is_dir() { directory } else { What::NoFile });
+            plan.insert(path, if facts.is_dir() { directory } else { What::NoFile });
         }
     }
     plan
