@@ -99,9 +99,9 @@ tables! {
         "unit" "a program of the policy's own" "the whole name of a service of systemd" "unit = \"sample-tcp-server.service\""
             "The service that the label stands for, in the place of `program` and of all that is said of one: what runs, as whom and how it ends stands in the unit. Only `environment` and `rate` can stand beside it. The name is the unit's own, no alias, and of a template one instance.";
         "interpreter" "the program is executed itself" "a list: an absolute path, then its own first arguments" "interpreter = [\"/bin/sh\"]"
-            "What runs the program where it is a script. It is judged as the program is; the script need not be executable.";
+            "What runs the program where it is a script. Both are judged as a program is, and the script need not be executable.";
         "argv" "no arguments" "a list; each element is a text, an open value, or a list of those that is left out unless all its values are set" "argv = [\"--port\", { param = \"port\", port = {} }, [\"--user\", { param = \"user\", name = {} }]]"
-            "The arguments, without the program's own name. Each value is passed as one whole argument and never meets a shell.";
+            "The arguments, without the program's own name. Each value is passed as one whole argument and never meets a shell. Where the program is an interpreter, a script that is named here is judged as the program is: root's, with every directory above it, and not writable by others.";
         "lifetime" "required" "\"action\" (runs to its end within the action) or \"instance\" (a daemon that lives while the resource is started)" "lifetime = \"instance\""
             "How long the program may live. What one of \"action\" leaves behind is killed; one of \"instance\" is tracked with its whole process tree.";
         "type" "\"simple\"" "\"simple\" (the program is the daemon) or \"forking\" (it ends, and what it leaves behind is the daemon)" "type = \"forking\""

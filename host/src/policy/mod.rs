@@ -17,6 +17,7 @@ mod nearest;
 mod path;
 pub mod place;
 mod reader;
+mod script;
 pub mod template;
 mod unit;
 mod url;
@@ -252,6 +253,14 @@ impl Policy {
     }
 }
 
+impl Program {
+    /// The files that are read as code besides the program and what runs it: scripts that an interpreter is given as
+    /// arguments, in the policy's own words. `path` is the program.
+    pub fn scripts(&self, path: &str) -> Vec<PathBuf> {
+        script::of(self, path)
+    }
+}
+
 fn digests(value: &Value<'_, '_>) -> Read<Vec<String>> {
     let digest = |digest: &Value<'_, '_>| match digest.string()? {
         text if crate::store::is_digest(text) => Ok(text.to_owned()),
@@ -266,8 +275,15 @@ fn digests(value: &Value<'_, '_>) -> Read<Vec<String>> {
 /// The paths that are executed, or below which that is; a mistake is told when its program is read.
 fn executed(file: &Reader<'_, '_>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
-    for (_, value) in file.written("program").filter(|(key, _)| matches!(*key, "program" | "interpreter")) {
-        confine::executed(value, &mut paths);
+    for section in file.written("program") {
+        for value in ["program", "interpreter"].into_iter().filter_map(|key| section.get(key)) {
+            confine::executed(value.get_ref(), &mut paths);
+        }
+        if let (Some(program), Some(argv), None) =
+            (section.get("program"), section.get("argv"), section.get("interpreter"))
+        {
+            paths.extend(script::written(program.get_ref(), argv.get_ref()));
+        }
     }
     paths
 }

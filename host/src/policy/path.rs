@@ -7,6 +7,7 @@ use super::Program;
 use super::given;
 use super::mistake::Mistake;
 use super::reader::{Read, Reader};
+use super::script;
 use super::template::{self, Template};
 
 /// A directory that a label is bound to.
@@ -46,6 +47,7 @@ pub fn refused(directory: &Path, access: Access, programs: &BTreeMap<String, Pro
     let (label, _) = programs.iter().find(|(_, program)| {
         let first = program.interpreter.iter().map(Path::new).filter(|word| word.is_absolute());
         program.program.paths().into_iter().chain(first).any(|path| given::meet(path, directory))
+            || script::meets(program, directory)
     })?;
     Some(format!(
         "{shown} is not given to write: what [program.{label}] runs is there, or may be; keep programs and what is \

@@ -343,11 +343,10 @@ impl<'s, 't> Reader<'s, 't> {
         self.source.wrong(self.span.clone(), self.of, mistake)
     }
 
-    /// What stands below `[KEY.LABEL]`, as it is written and whether it is right or not: key and value.
-    pub(super) fn written(&self, key: &'static str) -> impl Iterator<Item = (&'t str, &'t DeValue<'s>)> {
+    /// The sections `[KEY.LABEL]`, as they are written and whether that is right or not.
+    pub(super) fn written(&self, key: &'static str) -> impl Iterator<Item = &'t DeTable<'s>> {
         let labels = self.table.get(key).and_then(|labels| labels.get_ref().as_table());
-        let inner = labels.into_iter().flatten().filter_map(|(_, inner)| inner.get_ref().as_table());
-        inner.flatten().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref()))
+        labels.into_iter().flatten().filter_map(|(_, inner)| inner.get_ref().as_table())
     }
 }
 

@@ -142,6 +142,19 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Ok(so_far)
 }
 
+/// Whether what a program reads under this name is root's word: root alone can change what is there or, if it is not, put
+/// anything there. Links lead to it as [`resolve`] says.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] with a sentence that names what somebody else can change; what the kernel says.
+pub fn is_roots_word(path: &Path) -> io::Result<()> {
+    match resolve(path).and_then(|real| walk(&real, OFlag::O_PATH | OFlag::O_NOFOLLOW)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.parent().map_or(Ok(()), is_roots_word),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether what is there stays there, unless root, its owner or its owner's group says otherwise: nobody else can rename
 /// in a directory on the way. `path` leads through no link.
 ///

@@ -1,12 +1,13 @@
 //! Programs of an action that do not behave: what they leave is ended, and what they take is bounded.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use ocf_wasm_tests::host::until;
 use ocf_wasm_tests::node::room;
 
-use super::Room;
+use super::{PROGRAMS, Room};
 
 fn shell(inside: &Room, script: &str, more: &str) -> Result<Vec<String>, String> {
     inside.grant("/bin/sh", &["-c", script], more);
@@ -27,6 +28,40 @@ fn what_a_program_leaves_behind_ends_with_it() {
         let said = shell(&inside, script, more).unwrap();
         assert!(said[0].contains("Exited(0)"), "{said:?}");
         until("nothing of it is left", || inside.left("8471.1") == 0);
+    }
+}
+
+/// A script is run by what the policy says, and is told so where it says nothing; somebody else's is not run.
+#[test]
+fn a_script_needs_an_interpreter_and_is_roots() {
+    if !room() {
+        return;
+    }
+    let inside = Room::new(&[]);
+    let script = format!("{PROGRAMS}/script");
+    let file = inside.node.host.path().join("etc/programs/script");
+    fs::write(&file, "#!/bin/sh\necho it ran\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    inside.grant(&script, &[], "");
+    let told = inside.relay().unwrap_err();
+    assert!(told.contains("a script needs `interpreter` in its section"), "{told}");
+    let view = format!("view = {{ read = [\"{PROGRAMS}\"] }}");
+    let run = |how: usize| {
+        match how {
+            0 => inside.grant(&script, &[], "interpreter = [\"/bin/sh\"]"),
+            _ => inside.grant("/bin/sh", &["-e", &script], &view),
+        }
+        inside.relay()
+    };
+    for how in 0..2 {
+        let said = run(how).unwrap();
+        assert!(said.iter().any(|line| line.contains("it ran")), "{said:?}");
+    }
+    std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+    for how in 0..2 {
+        let told = run(how).unwrap_err();
+        let why = format!("program stuck: not safe to run: {script} belongs to user 65534, not to root");
+        assert!(told.contains(&why), "{how}: {told}");
     }
 }
 

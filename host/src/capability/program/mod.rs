@@ -251,6 +251,10 @@ fn executable(program: &Program, label: &str, path: &str) -> Result<(OwnedFd, Ve
         ErrorKind::NotFound => format!("program {label}: {path} is not there"),
         _ => format!("program {label}: {path}: {error}"),
     };
+    // What an interpreter reads is run as much as the interpreter is.
+    for script in program.scripts(path) {
+        trusted::is_roots_word(&script).map_err(|error| failed(&script.to_string_lossy(), &error))?;
+    }
     let open = |path: &str| trusted::open_program(Path::new(path)).map_err(|error| failed(path, &error));
     let real = |path: &str| trusted::resolve(Path::new(path)).ok();
     let Some(interpreter) = program.interpreter.first() else {

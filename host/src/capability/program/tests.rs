@@ -22,6 +22,75 @@ fn is_denied(answer: &Answer<Confinement>) -> bool {
     matches!(answer, Err(Error::Denied(_)))
 }
 
+/// What is answered to who would run `/bin/sh` with arguments.
+fn permitted(argv: &[&str]) -> Answer<Permit> {
+    let text = format!(
+        "format = 1\n[program.x]\nprogram = \"/bin/sh\"\nargv = {argv:?}\nlifetime = \"action\"\nuser = \"root\"\n"
+    );
+    let policy = Policy::parse(&text, Path::new("/p")).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let lacking = lacking(&policy.programs["x"], "x", &policy);
+    let (parameters, guest) = (Parameters::new(), Guest::default());
+    let values = Values { parameters: &parameters, slots: &[], node: "n", guest: &guest, instance: "i" };
+    let permit = permit(&policy.programs["x"], "x", &[], values);
+    if let Err(Error::Unavailable(text)) = &permit {
+        assert!(lacking.contains(text), "what is not run is told beforehand: {lacking:?}");
+    }
+    permit
+}
+
+/// A script of somebody else's is not what the operator named, however it is run.
+#[test]
+fn a_script_that_an_interpreter_is_given_is_judged_as_a_program() {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    if !crate::tests::is_root() {
+        return;
+    }
+    let place = PathBuf::from(format!("/srv/ocf-wasm-script-{}", std::process::id()));
+    struct Gone<'a>(&'a Path);
+    impl Drop for Gone<'_> {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(self.0);
+        }
+    }
+    let _gone = Gone(&place);
+    std::fs::create_dir_all(place.join("theirs")).unwrap();
+    let at = |name: &str| place.join(name).display().to_string();
+    for name in ["ours", "owned", "open", "theirs/ours"] {
+        std::fs::write(at(name), "exit 0\n").unwrap();
+    }
+    chown(at("owned"), Some(65534), None).unwrap();
+    chown(at("theirs"), Some(65534), None).unwrap();
+    std::fs::set_permissions(at("open"), PermissionsExt::from_mode(0o666)).unwrap();
+    symlink(at("ours"), at("linked")).unwrap();
+    symlink(at("ours"), at("theirs/linked")).unwrap();
+    let refused = |argv: &[&str], what: &str| match permitted(argv) {
+        Err(Error::Unavailable(text)) => assert_eq!(text, format!("program x: {NOT_SAFE}: {what}")),
+        other => panic!("{argv:?}: {other:?}"),
+    };
+    let owned = format!("{} belongs to user 65534, not to root", at("owned"));
+    refused(&[&at("owned")], &owned);
+    refused(&["-e", &at("owned"), "x"], &owned);
+    refused(&["--rcfile", &at("owned"), "-c", "true"], &owned);
+    refused(&[&at("open")], &format!("{} is writable by others (mode 0666)", at("open")));
+    // Who owns the directory puts there what he likes, also where there is nothing yet.
+    let theirs = format!("{} belongs to user 65534, not to root", at("theirs"));
+    for name in ["theirs/ours", "theirs/none", "theirs/none/none"] {
+        refused(&[&at(name)], &theirs);
+    }
+    refused(&[&at("theirs/linked")], &format!("{} is a link that others could make", at("theirs/linked")));
+    for argv in [
+        &[at("ours")][..],
+        &[at("linked")],
+        &[at("none")],
+        &["-c".to_owned(), "cat \"$0\"".to_owned(), at("owned")],
+        &[at("ours"), at("owned")],
+        &["/dev/stdin".to_owned()],
+    ] {
+        let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+        assert!(permitted(&words).is_ok(), "{argv:?}: {:?}", permitted(&words));
+    }
+}
+
 #[test]
 fn a_value_from_outside_shows_nothing_that_is_hidden() {
     let file = "read = [{ param = \"p\", file = { under = \"/etc\" } }]";
@@ -56,6 +125,8 @@ fn nothing_is_written_where_a_program_may_be() {
         "program = { slot = \"s\", file = { under = \"/srv/app\" } }",
         "program = { param = \"q\", one-of = [\"/srv/app/run\"] }",
         "program = \"/bin/true\"\ninterpreter = [\"/srv/app/sh\"]",
+        "program = \"/usr/bin/python3\"\nargv = [\"-u\", \"/srv/app/run.py\"]",
+        "program = \"/bin/sh\"\nargv = [{ slot = \"s\", one-of = [\"/srv/app/run\"] }]",
     ] {
         assert!(is_denied(&seen(write, "/srv", &other(program))), "{program}");
         assert!(seen(write, "/mnt", &other(program)).is_ok(), "{program}");

@@ -89,7 +89,7 @@ fn of_path(section: &mut Section<'_>, grant: &PathGrant, policy: &Policy) {
 
 /// A file at or below a directory that a program is told of: as an argument, behind a prefix too, or as a parameter's
 /// place.
-fn told(program: &Program, directory: &Path) -> Option<String> {
+pub(super) fn told(program: &Program, directory: &Path) -> Option<String> {
     let of = |template: &Template| match &template.source {
         Source::Literal(text) => {
             let path = &text[text.find('/')?..];

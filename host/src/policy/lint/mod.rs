@@ -12,6 +12,7 @@ mod units;
 mod values;
 mod views;
 
+pub(super) use names::{INTERPRETERS, LOADERS};
 pub(super) use risks::RISKS;
 use risks::{Pattern, Risk};
 pub use units::{UnitFacts, of_unit};
@@ -142,12 +143,12 @@ fn named(template: &Template) -> String {
     if words.is_empty() { "its user".to_owned() } else { words.join(" or ") }
 }
 
-fn base(path: &str) -> &str {
+pub(super) fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Whether a name is one of a list, in which `*` stands for anything at one end.
-fn is_among(name: &str, list: &[&str]) -> bool {
+pub(super) fn is_among(name: &str, list: &[&str]) -> bool {
     list.iter().any(|known| match (known.strip_prefix('*'), known.strip_suffix('*')) {
         (Some(end), _) => name.ends_with(end),
         (_, Some(start)) => name

@@ -3,7 +3,7 @@
 //! A `*` at the end of a program's name stands for a version; at either end of a variable's, for anything.
 
 /// Programs that run what they are told in a language.
-pub(super) const INTERPRETERS: [&str; 38] = [
+pub(in crate::policy) const INTERPRETERS: [&str; 38] = [
     "sh",
     "ash",
     "bash",
@@ -216,7 +216,7 @@ pub(super) const VARIABLES: [&str; 39] = [
 ];
 
 /// The loaders of programs, of all C libraries and processors: each takes the name of a file to run.
-pub(super) const LOADERS: [&str; 4] = ["ld.so", "*.so.1", "*.so.2", "*.so.3"];
+pub(in crate::policy) const LOADERS: [&str; 4] = ["ld.so", "*.so.1", "*.so.2", "*.so.3"];
 
 /// Programs that ask who listens on D-Bus.
 pub(super) const ON_BUS: [&str; 6] = ["busctl", "dbus-send", "gdbus", "qdbus", "dbus-test-tool", "machinectl"];

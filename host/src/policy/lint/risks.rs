@@ -45,7 +45,8 @@ pub(super) enum Pattern {
     Secrets,
     /// A directory for the plugin or a program to write below one of these, where programs of root's read what to do.
     WritesSettings(&'static [&'static str]),
-    /// A directory for the plugin to write that holds what a program of the policy is given as an argument.
+    /// A directory for the plugin, or for a program, to write that holds what a program of the policy is given as an
+    /// argument.
     WritesArgument,
     /// A socket behind which somebody does as root what is asked, by the end of its path.
     Socket(&'static [&'static str]),

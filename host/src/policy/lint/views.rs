@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::grants::told;
 use super::risks::{Pattern, Risk};
-use super::{Found, Open, given, is_wide, named, open, place_of};
+use super::{Found, Open, given, is_root, is_wide, named, open, place_of};
 use crate::policy::Policy;
 use crate::policy::template::Template;
 
@@ -19,6 +20,10 @@ pub(super) fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             for (number, template) in templates.iter().enumerate() {
                 let number = number.to_string();
                 let steps = ["program", label, "view", key, &number];
+                if matches!(risk.pattern, Pattern::WritesArgument) && key == "write" {
+                    all.extend(of_argument(risk, policy, label, template, &steps));
+                    continue;
+                }
                 let who = match open(template, &steps) {
                     Some(value) => of_value(risk, &value).then(|| value.who()),
                     None => of_path(risk, template, key == "write").then(|| PROGRAM.to_owned()),
@@ -36,6 +41,28 @@ pub(super) fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
         }
     }
     all
+}
+
+/// What other programs are given that run as somebody else: who is root, or the same, gains nothing by it.
+fn of_argument(
+    risk: &'static Risk,
+    policy: &Policy,
+    label: &str,
+    template: &Template,
+    steps: &[&str],
+) -> Option<Found> {
+    let writer = named(&policy.programs.get(label)?.user);
+    let others = policy.programs.iter().filter(|(other, program)| {
+        let user = named(&program.user);
+        *other != label && user != writer && !is_root(&writer)
+    });
+    let (other, program, file) = others.into_iter().find_map(|(other, program)| {
+        let file = template.paths().into_iter().find_map(|path| told(program, path))?;
+        Some((other, program, file))
+    })?;
+    let what = format!("{file}, which the program of [program.{other}] is given");
+    let steps = steps.iter().map(|step| (*step).to_owned()).collect();
+    Some(Found { risk, steps, who: PROGRAM.to_owned(), what, user: named(&program.user) })
 }
 
 /// What somebody else chooses.

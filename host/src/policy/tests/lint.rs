@@ -19,7 +19,7 @@ fn of(lines: &str) -> String {
 const P: &str = "whoever may set the parameter p";
 
 /// The danger, a policy that has it and no other, what is said, and the same policy without it.
-const CASES: [(&str, &str, &str, &str); 47] = [
+const CASES: [(&str, &str, &str, &str); 48] = [
     (
         "interpreter",
         "program = \"/usr/bin/python3.11\"\nargv = [{ param = \"p\", name = {} }]",
@@ -301,6 +301,12 @@ const CASES: [(&str, &str, &str, &str); 47] = [
         "program = \"/bin/true\"\nargv = [\"-x\", [\"--config=/srv/web/x.conf\"]]\n[path.d]\ndirectory = \"/srv/web\"\naccess = \"write\"",
         "8:13 the plugin can write /srv/web/x.conf, which the program of [program.x] is given: what it says there is done as nobody",
         "program = \"/bin/true\"\nargv = [\"-x\", [\"--config=/srv/webs/x.conf\"]]\n[path.d]\ndirectory = \"/srv/web\"\naccess = \"write\"",
+    ),
+    (
+        "writes what a program is given",
+        "user = \"nobody\"\nprogram = \"/bin/true\"\nview = { write = [\"/srv/log\", \"/srv/web\"] }\n[program.y]\nprogram = \"/bin/true\"\nargv = [\"--config=/srv/web/x.conf\"]\nuser = \"www\"\nlifetime = \"action\"",
+        "6:31 the program can write /srv/web/x.conf, which the program of [program.y] is given: what it says there is done as www",
+        "user = \"nobody\"\nprogram = \"/bin/true\"\nview = { write = [\"/srv/log\", \"/srv/web\"] }\n[program.y]\nprogram = \"/bin/true\"\nargv = [\"--config=/srv/web/x.conf\"]\nuser = \"nobody\"\nlifetime = \"action\"",
     ),
 ];
 

@@ -158,7 +158,7 @@ fn steps(plan: &Plan) -> Result<std::convert::Infallible, String> {
     let error = exec::by_descriptor(&plan.program, &plan.argv, &plan.environment);
     if error.raw_os_error() == Some(libc::ENOENT) {
         return Err(
-            "a script, or its loader is missing: grant the interpreter, with the script as a literal argument".into()
+            "a script, or its loader is missing: a script needs `interpreter` in its section, which runs it".into()
         );
     }
     Err(format!("exec: {error}"))

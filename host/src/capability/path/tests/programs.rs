@@ -12,6 +12,8 @@ fn nothing_is_written_where_a_program_may_be() {
         "program = { param = \"p\", one-of = [\"/bin/true\", \"/srv/app/run\"] }",
         "program = \"/bin/true\"\ninterpreter = [\"/srv/app/sh\"]",
         "program = \"/bin/true\"\ninterpreter = [\"/bin/sh\", \"/srv/app/first\"]",
+        "program = \"/bin/sh\"\nargv = [\"-e\", \"/srv/app/run.sh\", \"/srv/data/x\"]",
+        "program = { param = \"p\", one-of = [\"/bin/true\", \"/bin/sh\"] }\nargv = [[\"/srv/app/run.sh\"]]",
     ] {
         let policy = format!("{open}{program}");
         assert!(is_denied(&ask(&policy, "/srv/app", Access::Write)), "{program}");
