@@ -11,8 +11,10 @@ use crate::runner::Facts;
 use crate::seam::{Channel, Error, Export, Failure, FromRunner, Lost, dispatch, encode, log};
 use crate::sys::user::User;
 
-/// Lines and bytes that a plugin may log in one action.
+/// Lines that a plugin may log in one action: all agents of a node share the log's patience with their cluster manager, of
+/// which journald has 10,000 lines in 30 s (`RateLimitBurst=`), and then drops those of all.
 const LOG_LINES: u32 = 1_000;
+/// Bytes of the same: what as many lines of an ordinary length have.
 const LOG_BYTES: usize = 256 * 1024;
 /// A question that takes longer is named when the time is over.
 const LONG: Duration = Duration::from_millis(100);

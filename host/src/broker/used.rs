@@ -4,15 +4,19 @@ use std::fmt;
 
 use crate::seam::{Answer, Error};
 
-/// Questions of one action, whatever they are.
+/// Questions of one action, whatever they are. An agent asks a few dozen times, and one that waits for something in a loop
+/// some thousand times; who goes on asking keeps a processor busy, as root.
 const CALLS: u32 = 100_000;
-/// Those that change something.
+/// Those that change something. Each writes the record or a disk, which others wait for; a start writes a few files, and
+/// one that makes the directories of a service a few dozen.
 const CHANGES: u32 = 1_000;
-/// Programs that are executed.
+/// Programs that are executed. Each is a process with namespaces and mounts of its own, whose end others wait for in the
+/// kernel; an agent runs a few in an action, and one that asks again until it is answered a few dozen.
 const PROGRAMS: u32 = 64;
 /// Questions to places where somebody may listen: enough to wait for one, too few to look for others.
 const PROBES: u32 = 1_000;
-/// Denials of which each is told; what comes after is counted.
+/// Denials, lines of the audit, of which each is told; what comes after is counted. A policy is mended by the first few, and
+/// nobody shall drown the audit in them.
 const DENIALS: usize = 64;
 
 /// Counts of one action.

@@ -43,9 +43,10 @@ use template::{Argument, Template};
 
 use crate::few::Few;
 
-/// Bytes of the largest policy.
+/// Bytes of the largest policy. A long one has some ten thousand; it is read as a whole, in each start.
 const POLICY_BYTES: u64 = 1024 * 1024;
-/// Bytes of linear memory that a policy can grant at most.
+/// Bytes of linear memory that a policy can grant at most: eight times what is granted without a word. Many actions run at
+/// the same time beside what the node is there for, and no plugin holds data.
 const MEMORY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// The grants of one file.

@@ -3,7 +3,7 @@
 //!
 //! A row is a line or a few in the file of its family. All run against the installed agent, each in a root of its own and
 //! with an instance that nobody else on this machine has. What takes more than one action to tell is in `longer.rs`, and
-//! a way that changes all the time in `swapper.rs`.
+//! a way that changes all the time in `tests/paths.rs`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 

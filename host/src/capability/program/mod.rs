@@ -33,9 +33,12 @@ use crate::sys::user::{self, User};
 
 /// What is said of a program that somebody else than root could have written, before who and where.
 pub const NOT_SAFE: &str = "not safe to run";
-/// Bytes of standard output, and of standard error, that are kept where nothing else is said.
+/// Bytes of standard output, and of standard error, that are kept where nothing else is said: what a program says of a
+/// state, a hundred times over. Both cross the seam in one message.
 const OUTPUT_BYTES: usize = 256 * 1024;
-/// What a program of the action lifetime may use where nothing else is said: bytes of memory, tasks, bytes of a file.
+/// What a program of the action lifetime may use where nothing else is said: bytes of memory (a client in Java or Python has
+/// a few hundred MiB), tasks (of such a one some dozen threads), bytes of a file (what it writes is a result, not data). It
+/// runs beside the service, every few seconds, and shall not be what takes its memory.
 const OF_ACTIONS: Limits = Limits {
     memory: Some(512 * 1024 * 1024),
     tasks: Some(64),
@@ -44,7 +47,8 @@ const OF_ACTIONS: Limits = Limits {
     fsize: Some(64 * 1024 * 1024),
     output: None,
 };
-/// The same for a daemon.
+/// The same for a daemon, which is what the node is there for. Tasks alone are bounded: a daemon that forks without end leaves
+/// the node some of its 32,768 process numbers.
 const OF_DAEMONS: Limits =
     Limits { memory: None, tasks: Some(4096), cpu: None, nofile: None, fsize: None, output: None };
 /// Where programs look for programs.
