@@ -97,6 +97,12 @@ pub(super) fn hidden(path: &Path) -> Option<&'static str> {
     hidden::hidden().find(|(place, _)| path.starts_with(place)).map(|(_, what)| what)
 }
 
+/// Whether a program that is shown a directory is not shown what lies at a path below it.
+pub(super) fn stays_hidden(path: &Path, shown: &Path) -> bool {
+    let mut places = hidden::hidden().map(|(place, _)| Path::new(place));
+    places.any(|place| place != shown && place.starts_with(shown) && path.starts_with(place))
+}
+
 /// Whether there are keys, passwords or what people wrote at a path: all that the linter tells of.
 pub(super) fn holds_secrets(path: &Path) -> bool {
     hidden::is_secret(path)

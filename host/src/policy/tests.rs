@@ -5,6 +5,7 @@ use crate::ocf::Parameters;
 use crate::ocf::request::Guest;
 use crate::policy::template::{Unfit, Values, fill_all};
 
+mod dangers;
 mod files;
 mod lint;
 mod rows;

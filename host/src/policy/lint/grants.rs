@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::risks::{Pattern, Risk};
-use super::{Found, given, is_wide, named, open, words};
+use super::pattern::{Pattern, Risk};
+use super::{Found, given, holds_logs, is_wide, named, open, words};
 use crate::policy::endpoint::HEADERS as HARMLESS;
 use crate::policy::kind::{Kind, Network};
 use crate::policy::template::{Argument, Origin, Source, Template};
@@ -60,8 +60,11 @@ fn of_path(section: &mut Section<'_>, grant: &PathGrant, policy: &Policy) {
     for directory in directories {
         let is_below = |places: &[&str]| places.iter().any(|place| Path::new(&directory).starts_with(place));
         match &section.risk.pattern {
-            Pattern::WideGrant if is_wide(Path::new(&directory)) => {
+            Pattern::WideGrant if is_wide(Path::new(&directory)) && !(is_write && directory == "/var/log") => {
                 section.add(&["directory"], &who, directory);
+            }
+            Pattern::Logs(logs) if is_write && holds_logs(Path::new(&directory), logs) => {
+                section.add(&["directory"], PLUGIN, directory);
             }
             Pattern::Secrets if given::holds_secrets(Path::new(&directory)) => {
                 section.add(&["directory"], PLUGIN, directory);

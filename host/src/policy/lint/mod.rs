@@ -7,14 +7,17 @@ use std::path::{Component, Path};
 
 mod grants;
 mod names;
+mod pattern;
+mod places;
+mod rights;
 mod risks;
 mod units;
 mod values;
 mod views;
 
 pub(super) use names::{INTERPRETERS, LOADERS};
+use pattern::{Pattern, Risk};
 pub(super) use risks::RISKS;
-use risks::{Pattern, Risk};
 pub use units::{UnitFacts, of_unit};
 pub use values::refused;
 
@@ -23,7 +26,6 @@ use super::given;
 use super::kind::{Kind, Place};
 use super::template::{Argument, Origin, Source, Template};
 use super::{Policy, Program, place};
-use crate::sandbox::confinement::capability_names;
 
 /// A danger that was found, and where.
 struct Found {
@@ -169,13 +171,20 @@ fn place_of(kind: &Kind) -> Option<&Place> {
     }
 }
 
-/// Whether a directory holds much that nobody means: the root, a directory in it, and what the kernel shows.
+/// Whether a directory holds much that nobody means: the root, a directory in it, one of many services, and what the
+/// kernel shows.
 fn is_wide(under: &Path) -> bool {
     let depth = under.components().filter(|part| matches!(part, Component::Normal(_))).count();
     // What a service has for itself may well stand at the top.
     depth == 0
+        || places::OF_MANY.iter().any(|of_many| under == Path::new(of_many))
         || depth == 1 && !under.starts_with("/srv")
         || ["/proc", "/sys", "/dev"].iter().any(|top| under.starts_with(top)) && !under.starts_with("/dev/shm")
+}
+
+/// Whether the node's own logs are at a place, and it is not said already that it is wide: listed are all but /var/log.
+fn holds_logs(place: &Path, logs: &[&str]) -> bool {
+    place == Path::new("/var/log") || logs.iter().any(|log| place.starts_with(log))
 }
 
 /// Whether a program sees a path, as far as the policy says it: what is granted from outside may be anywhere.
@@ -291,13 +300,18 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
                 }
             }
             Pattern::Capability(all) => {
-                let names = capability_names(program.grant.fixed.capabilities);
-                if let Some(name) = names.into_iter().find(|name| all.contains(name)) {
+                if let Some(name) = rights::capability(program, all) {
                     add(at(&["program", label, "capabilities"]), String::new(), name.to_owned(), user);
                 }
             }
+            Pattern::Group(all) => {
+                for (number, group) in rights::groups(program, all) {
+                    let steps = at(&["program", label, "groups", &number.to_string()]);
+                    add(steps, String::new(), group.to_owned(), user.clone());
+                }
+            }
             Pattern::Cluster => {
-                if program.user.as_literal().is_some_and(is_root) && program.grant.view.cluster {
+                if rights::has_cluster(program) {
                     add(at(&["program", label, "view", "cluster"]), String::new(), what, user);
                 }
             }
@@ -320,6 +334,9 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
             // Those of `grants`, and what is found on the node.
             Pattern::WideGrant
             | Pattern::WideView
+            | Pattern::WideReading
+            | Pattern::Logs(_)
+            | Pattern::SocketInView
             | Pattern::Secrets
             | Pattern::WritesSettings(_)
             | Pattern::WritesArgument

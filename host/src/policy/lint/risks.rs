@@ -1,78 +1,7 @@
 //! The table: what is dangerous, what somebody could do with it, and what to write in its place.
 
-use super::names;
-
-/// One kind of danger.
-#[derive(Debug)]
-pub(in crate::policy) struct Risk {
-    /// What it is called by programs and in tests.
-    pub(in crate::policy) name: &'static str,
-    /// What is looked for.
-    pub(super) pattern: Pattern,
-    /// What somebody could do. `{who}` sets the value, `{what}` is the value's or the program's name, `{user}` runs it.
-    pub(super) sentence: &'static str,
-    /// What to write in its place.
-    pub(super) instead: &'static str,
-}
-
-/// What is looked for.
-#[derive(Debug)]
-pub(super) enum Pattern {
-    /// A program of one of these names whose arguments or input are not all the policy's own words. A `*` at the end
-    /// stands for a version.
-    Open(&'static [&'static str]),
-    /// A program that runs as root.
-    Root,
-    /// A user from outside who may be root.
-    RootByChoice,
-    /// A program from outside, anywhere below a directory that holds programs for everything.
-    ProgramBelow(&'static [&'static str]),
-    /// An argument of type text without a prefix.
-    Text,
-    /// A value of type text that the plugin chooses.
-    TextOfPlugin,
-    /// A variable that says which code a program loads or runs, by its name or an end of it, filled in from outside.
-    Variable(&'static [&'static str]),
-    /// A file or directory below one that holds much that is not meant.
-    Wide,
-    /// A file or directory below one in which everybody can make files, without an owner.
-    Shared(&'static [&'static str]),
-    /// A directory for the plugin that holds much that is not meant.
-    WideGrant,
-    /// A directory for a program to write that holds much that is not meant.
-    WideView,
-    /// A directory for the plugin or a program below one that holds keys, passwords and the like.
-    Secrets,
-    /// A directory for the plugin or a program to write below one of these, where programs of root's read what to do.
-    WritesSettings(&'static [&'static str]),
-    /// A directory for the plugin, or for a program, to write that holds what a program of the policy is given as an
-    /// argument.
-    WritesArgument,
-    /// A socket behind which somebody does as root what is asked, by the end of its path.
-    Socket(&'static [&'static str]),
-    /// A socket from outside, anywhere below a directory that holds those of everything.
-    SocketBelow(&'static [&'static str]),
-    /// Methods that change something, at a web address from outside.
-    Orders,
-    /// Orders or headers of the plugin's own, to another node and not encrypted.
-    InTheClear,
-    /// An address from outside that may be any.
-    AnyAddress,
-    /// A port that the plugin chooses freely.
-    AnyPort,
-    /// An address that gives away secrets to whoever asks.
-    Address(&'static [&'static str]),
-    /// A capability of these, each of which leads to all others.
-    Capability(&'static [&'static str]),
-    /// Talking to the cluster's daemons as root.
-    Cluster,
-    /// An argument that is a path which the program does not see.
-    Unseen,
-    /// A program that somebody else than root can replace: found on the node, by who checks it there.
-    Replaceable,
-    /// What a unit says of itself: found on the node, too.
-    Unit,
-}
+use super::pattern::{Pattern, Risk};
+use super::{names, places};
 
 /// The table.
 pub(in crate::policy) const RISKS: &[Risk] = &[
@@ -216,6 +145,18 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
         instead: "name the directories that it is meant to write, one or more levels below",
     },
     Risk {
+        name: "wide view to read",
+        pattern: Pattern::WideReading,
+        sentence: "the program reads as {user} what it likes below {what}, files and sockets of other services among it, and can tell it in its log",
+        instead: "name the directories that it is meant to read, one or more levels below",
+    },
+    Risk {
+        name: "logs of the node",
+        pattern: Pattern::Logs(&places::LOGS),
+        sentence: "below {what} is what this node logs, the actions of plugins too: {who} can take out of it what it has done",
+        instead: "name the directory of the service: /var/log/nginx",
+    },
+    Risk {
         name: "directory of secrets",
         pattern: Pattern::Secrets,
         sentence: "below {what} are keys, passwords or what people wrote: {who} can read all of it, and tell it in its log",
@@ -235,22 +176,15 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
     },
     Risk {
         name: "socket of root",
-        pattern: Pattern::Socket(&[
-            "/docker.sock",
-            "/podman.sock",
-            "/containerd.sock",
-            "/crio.sock",
-            "/buildkitd.sock",
-            "/system_bus_socket",
-            "/systemd/private",
-            "/snapd.socket",
-            "/libvirt-sock",
-            "/lxd/unix.socket",
-            "/incus/unix.socket",
-            "/cib_rw",
-        ]),
+        pattern: Pattern::Socket(&places::SOCKET_ENDS),
         sentence: "who listens at {what} does as {user} what is asked: {who} can have anything done on this node",
         instead: "use a [program.LABEL] with fixed arguments that asks there for the one thing that is meant",
+    },
+    Risk {
+        name: "socket in a view",
+        pattern: Pattern::SocketInView,
+        sentence: "who listens at {what} does as {user} what is asked, and a socket that can only be read can be connected to: {who} can have anything done on this node",
+        instead: "leave it out, and have a [program.LABEL] with fixed arguments ask there for the one thing that is meant",
     },
     Risk {
         name: "any socket",
@@ -311,10 +245,73 @@ pub(in crate::policy) const RISKS: &[Risk] = &[
         instead: "leave it out, or give the program's files to the user that it runs as",
     },
     Risk {
+        name: "capability to become root",
+        pattern: Pattern::Capability(&["SETUID", "SETGID"]),
+        sentence: "with {what} the program makes itself root, or a member of any group: whoever finds a hole in it is not held to what {user} may do",
+        instead: "let it begin as the user that it becomes; for a port below 1024 NET_BIND_SERVICE is enough",
+    },
+    Risk {
+        name: "capability over processes",
+        pattern: Pattern::Capability(&["KILL"]),
+        sentence: "with {what} the program ends every process of this node: whoever finds a hole in it ends the cluster's own, and the node is fenced",
+        instead: "let it run as the user whose processes it ends",
+    },
+    Risk {
+        name: "capability over the network",
+        pattern: Pattern::Capability(&["NET_ADMIN"]),
+        sentence: "with {what} the program changes addresses, routes and filters of this node: whoever finds a hole in it takes over what is meant for other services, or cuts the cluster's nodes off from each other",
+        instead: "leave it out, and have an agent for addresses do that one thing",
+    },
+    Risk {
+        name: "capability over the clock",
+        pattern: Pattern::Capability(&["SYS_TIME"]),
+        sentence: "with {what} the program sets this node's clock: whoever finds a hole in it makes certificates valid that have expired, and logs that say another time",
+        instead: "leave it out: the time is the node's own service's",
+    },
+    Risk {
+        name: "capability to look like another",
+        pattern: Pattern::Capability(&["SYS_CHROOT", "CHECKPOINT_RESTORE"]),
+        sentence: "with {what} the program puts other files in the place of those that programs trust, or passes for another program: whoever finds a hole in it deceives those who look at it",
+        instead: "leave it out: what a program sees is said by `view`",
+    },
+    Risk {
+        name: "group of containers",
+        pattern: Pattern::Group(&[
+            "docker",
+            "podman",
+            "containerd",
+            "lxd",
+            "incus",
+            "incus-admin",
+            "libvirt",
+            "libvirtd",
+        ]),
+        sentence: "who is in {what} and reaches its socket has a container or a machine started that holds this node's files: whoever finds a hole in the program is root",
+        instead: "leave it out, and have a [program.LABEL] with fixed arguments ask there for the one thing that is meant",
+    },
+    Risk {
+        name: "group of disks",
+        pattern: Pattern::Group(&["disk", "kmem"]),
+        sentence: "who is in {what} reads and writes disks or memory past every owner and mode, where their devices are seen: whoever finds a hole in the program is root",
+        instead: "leave it out: where a layer of the sandbox is missing, nothing else keeps it from the devices",
+    },
+    Risk {
+        name: "group of administrators",
+        pattern: Pattern::Group(&["sudo", "wheel", "admin", "root", "0"]),
+        sentence: "services take who is in {what} for an administrator: whoever finds a hole in the program has done by them what root may do",
+        instead: "leave it out, and have a [program.LABEL] as root with fixed arguments do the one thing that is meant",
+    },
+    Risk {
+        name: "group of secrets",
+        pattern: Pattern::Group(&["shadow", "adm", "systemd-journal"]),
+        sentence: "who is in {what} reads hashes of passwords, or all that services of this node log, where the view shows it: whoever finds a hole in the program takes secrets out of it",
+        instead: "leave it out, or name a group that has only what the program is meant to read",
+    },
+    Risk {
         name: "the cluster as root",
         pattern: Pattern::Cluster,
         sentence: "{what} can change the cluster's configuration, and so have any node run any agent as root",
-        instead: "leave `cluster` out, or name a user that is not in the group haclient, if that is enough",
+        instead: "leave `cluster` out, or name a user and groups other than root, hacluster and haclient, if that is enough",
     },
     Risk {
         name: "path that is not seen",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::risks::{Pattern, Risk};
+use super::pattern::{Pattern, Risk};
 use super::{Found, Warning, is_among, tell, variables};
 use crate::policy::Policy;
 use crate::policy::kind::Kind;

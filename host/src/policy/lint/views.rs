@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::grants::told;
-use super::risks::{Pattern, Risk};
-use super::{Found, Open, given, is_root, is_wide, named, open, place_of};
+use super::pattern::{Pattern, Risk};
+use super::places::{OF_THE_SYSTEM, SOCKET_ENDS, SOCKETS};
+use super::{Found, Open, given, holds_logs, is_root, is_wide, named, open, place_of};
 use crate::policy::Policy;
 use crate::policy::template::Template;
 
@@ -24,19 +25,17 @@ pub(super) fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
                     all.extend(of_argument(risk, policy, label, template, &steps));
                     continue;
                 }
-                let who = match open(template, &steps) {
-                    Some(value) => of_value(risk, &value).then(|| value.who()),
-                    None => of_path(risk, template, key == "write").then(|| PROGRAM.to_owned()),
+                let found = match open(template, &steps) {
+                    Some(value) => of_value(risk, &value).then(|| (value.who(), path_of(template))),
+                    None => of_path(risk, template, key == "write").map(|what| (PROGRAM.to_owned(), what)),
                 };
-                let Some((who, path)) = who.zip(template.paths().first().map(|path| path.display().to_string())) else {
-                    continue;
-                };
+                let Some((who, what)) = found else { continue };
                 let user = match &risk.pattern {
-                    // Others of root's read there what it wrote.
-                    Pattern::WritesSettings(_) => "root".to_owned(),
+                    // Others of root's read there what it wrote, or listen there.
+                    Pattern::WritesSettings(_) | Pattern::SocketInView => "root".to_owned(),
                     _ => named(&program.user),
                 };
-                all.push(Found { risk, steps: steps.map(str::to_owned).to_vec(), who, what: path, user });
+                all.push(Found { risk, steps: steps.map(str::to_owned).to_vec(), who, what, user });
             }
         }
     }
@@ -75,15 +74,40 @@ fn of_value(risk: &Risk, value: &Open<'_>) -> bool {
     }
 }
 
-/// What the policy itself says.
-fn of_path(risk: &Risk, template: &Template, is_written: bool) -> bool {
-    let Some(path) = template.as_literal().map(Path::new) else { return false };
+fn path_of(template: &Template) -> String {
+    template.paths().first().map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// What the policy itself says: what of it is dangerous, if anything.
+fn of_path(risk: &Risk, template: &Template, is_written: bool) -> Option<String> {
+    let path = template.as_literal().map(Path::new)?;
     let is_below = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
-    match &risk.pattern {
-        Pattern::WideView => is_written && is_wide(path),
+    let is_found = match &risk.pattern {
+        // Of logs is told what is worse.
+        Pattern::WideView => is_written && is_wide(path) && path != Path::new("/var/log"),
+        Pattern::WideReading => {
+            let is_told = given::holds_secrets(path);
+            !is_written && is_wide(path) && !is_told && !OF_THE_SYSTEM.iter().any(|place| path == Path::new(place))
+        }
+        Pattern::Logs(logs) => is_written && holds_logs(path, logs),
+        Pattern::SocketInView => return socket(path),
         // What a program can write in a home of its own is its own; to see all of them is something else.
         Pattern::Secrets => !is_written && given::holds_secrets(path),
         Pattern::WritesSettings(places) => is_written && is_below(places),
         _ => false,
+    };
+    is_found.then(|| path.display().to_string())
+}
+
+/// A socket of root's that a place is, or holds and shows. Of a wide place the more is told.
+fn socket(path: &Path) -> Option<String> {
+    let shown = path.display();
+    let is_one = SOCKET_ENDS.iter().any(|end| shown.to_string().ends_with(end))
+        || SOCKETS.iter().any(|socket| path == Path::new(socket));
+    if is_one {
+        return Some(shown.to_string());
     }
+    let is_shown = |socket: &Path| socket.starts_with(path) && !given::stays_hidden(socket, path);
+    let mut below = SOCKETS.iter().filter(|socket| is_shown(Path::new(socket)));
+    below.next().filter(|_| !is_wide(path)).map(|socket| format!("{socket}, in {shown},"))
 }
