@@ -1,5 +1,7 @@
 //! `install`: a component becomes an agent of this node.
 
+mod standing;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -7,13 +9,13 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
 use super::{Format, here, repin};
-use crate::capability::program::tree;
 use crate::ocf::description::{Description, Profile};
-use crate::policy::{self, Policy, Refused, lint};
-use crate::sandbox::layers;
+use crate::policy::{self, Policy};
 use crate::store::install::{self, Part};
 use crate::store::{self, Generation, list, place};
 use crate::sys::user;
+
+use self::standing::Standing;
 
 /// The profile of the metadata, as people write it.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,33 +101,12 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         ProfileName::V1_0 => Profile::V1_0,
         ProfileName::V1_1 => Profile::V1_1,
     };
-    if arguments.dry_run && format == Format::Json {
-        super::json(&serde_json::json!({
-            "agent": agent.to_string(), "version": examined.description.version,
-            "digest": examined.digest.to_string(), "not_granted": asked,
-        }))?;
-        return Ok(ExitCode::SUCCESS);
-    }
     if arguments.dry_run {
-        let (version, digest) = (&examined.description.version, examined.digest.short());
         let is_same = |old: &Generation| old.component == examined.digest && old.profile == profile;
-        match before.filter(|(_, old)| is_same(old)).map(|_| install::lost(&examined)) {
-            None => println!("would install {agent} {version} ({digest})"),
-            Some(lost) if lost.is_empty() => {
-                println!("{agent} {version} is installed already ({digest}): nothing would change");
-            }
-            Some(lost) => {
-                println!("{agent} {version} is installed already ({digest})");
-                lost.iter().for_each(|part| say!("  would put back {}", part.told(&agent)));
-            }
-        }
-        if !asked.is_empty() {
-            println!("  not granted: {}", asked.join(", "));
-        }
-        if place::is_others(&agent) {
-            say!("  would take the place of {}", place::path(&agent).display());
-        }
-        return Ok(ExitCode::SUCCESS);
+        let same = before.filter(|(_, old)| is_same(old)).map(|(number, _)| number);
+        let moved = if arguments.next_start { Vec::new() } else { repin::meant(&agent, same) };
+        let lost = same.map(|_| install::lost(&examined));
+        return would(&examined, lost.as_deref(), &moved, &asked, format);
     }
     let lost = install::lost(&examined);
     let number = install::add(&examined, profile)?;
@@ -139,6 +120,46 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     report(&agent, (number, &generation), already.as_deref(), &asked, &repinned, kept.as_deref(), format)
 }
 
+/// Says what would be done. `lost`: it is installed already, and what of it is not there any more.
+fn would(
+    examined: &install::Examined,
+    lost: Option<&[Part]>,
+    moved: &[String],
+    asked: &[String],
+    format: Format,
+) -> Result<ExitCode> {
+    let agent = &examined.description.name;
+    let (version, digest) = (&examined.description.version, examined.digest.short());
+    let standing = Standing::of(agent, asked);
+    if format == Format::Json {
+        let known = serde_json::json!({
+            "agent": agent.to_string(), "version": version, "digest": examined.digest.to_string(),
+            "not_granted": asked, "installed": lost.is_some(), "would_repin": moved,
+            "would_restore": lost.unwrap_or_default().iter().map(|part| part.word()).collect::<Vec<_>>(),
+        });
+        super::json(&standing.beside(known))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match lost {
+        None => println!("would install {agent} {version} ({digest})"),
+        Some([]) if moved.is_empty() => {
+            println!("{agent} {version} is installed already ({digest}): nothing would change");
+        }
+        Some(lost) => {
+            println!("{agent} {version} is installed already ({digest})");
+            lost.iter().for_each(|part| say!("  would put back {}", part.told(agent)));
+        }
+    }
+    if place::is_others(agent) {
+        say!("  would take the place of {}", place::path(agent).display());
+    }
+    for instance in moved {
+        println!("  {instance}: would be monitored by both versions, and run with this one if they say the same");
+    }
+    standing.tell_what_is_wrong();
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Says what was done. `already`: it was installed before, and what of it had been lost.
 fn report(
     agent: &crate::ocf::description::AgentName,
@@ -149,13 +170,15 @@ fn report(
     kept: Option<&Path>,
     format: Format,
 ) -> Result<ExitCode> {
+    let standing = Standing::of(agent, asked);
     if format == Format::Json {
-        super::json(&serde_json::json!({
+        let known = serde_json::json!({
             "agent": agent.to_string(), "version": generation.description.version, "generation": number,
             "digest": generation.component.to_string(), "not_granted": asked, "repinned": repinned,
             "replaced": kept.map(here::path),
             "restored": already.unwrap_or_default().iter().map(|part| part.word()).collect::<Vec<_>>(),
-        }))?;
+        });
+        super::json(&standing.beside(known))?;
         return Ok(ExitCode::SUCCESS);
     }
     let version = &generation.description.version;
@@ -167,6 +190,7 @@ fn report(
         }
         Some([]) if repinned.is_empty() => {
             println!("{agent} {version} is installed already, nothing to do (generation {number}, {place})");
+            standing.tell_what_is_wrong();
             return Ok(ExitCode::SUCCESS);
         }
         Some(lost) => {
@@ -180,42 +204,7 @@ fn report(
     for instance in repinned {
         println!("  {instance}: monitored by both versions, now runs with this one");
     }
-    let path = store::policy_path(agent);
-    let read = policy::load(&path).map(|text| {
-        Policy::parse_all(&text, &here::path(&path))
-            .map(|policy| (super::check::on_this_node(&policy).lacking, lint::warnings(&policy, &text, &path)))
-    });
-    match read {
-        Ok(Ok((lacking, warnings))) => {
-            if asked.is_empty() {
-                say!("  policy {}: grants all that it asks for", path.display());
-            } else {
-                say!("  policy {}: does not grant {}", path.display(), asked.join(", "));
-            }
-            for what in lacking {
-                println!("  not on this node: {what}");
-            }
-            for warning in warnings {
-                println!("  warning: line {}: {}", warning.told.line, warning.told.message);
-            }
-        }
-        Err(Refused::Missing(_)) => {
-            say!(
-                "  no policy yet, so nothing is granted and start is refused: ocf-wasm suggest FILE.wasm shows one for {}",
-                path.display()
-            );
-        }
-        Ok(Err(mistakes)) => println!("{}", super::check::text_of(&mistakes)),
-        Err(refused) => say!("  {refused}"),
-    }
-    let weaker: Vec<&str> = layers::layers(tree::cgroup_root().as_deref())
-        .iter()
-        .filter(|found| !found.is_here)
-        .map(|found| found.layer.word())
-        .collect();
-    if !weaker.is_empty() && !user::is_alone() {
-        say!("  this node has no {}: ocf-wasm check tells what that means", weaker.join(", "));
-    }
+    standing.tell();
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,8 +12,9 @@ use crate::ocf::outcome::{Exit, Outcome};
 use crate::ocf::request::{Guest, LogTarget};
 use crate::ocf::{Action, Request};
 use crate::plan::{self, Plan};
+use crate::policy;
 use crate::report::Log;
-use crate::store::{self, Generation};
+use crate::store::{self, Digest, Generation};
 
 /// How long planning, and then each of two monitors, may take here: together, 15 s at most, they keep a stop of that
 /// instance waiting, which fences the node if it waits for longer than its own time, mostly 20 s.
@@ -28,6 +29,21 @@ pub(super) struct Trial {
     /// As it was tried.
     record: Record,
     plan: Plan,
+}
+
+/// The running instances that an installation would move, if both versions say the same of them. `number` is the
+/// generation, if it is there already: then those that do not have it, with today's policy, yet. Looks only.
+pub(super) fn meant(agent: &AgentName, number: Option<u32>) -> Vec<String> {
+    let text = policy::load(&store::policy_path(agent)).unwrap_or_default();
+    let today = Digest::of(text.as_bytes()).to_string();
+    let is_meant = |directory: &Directory| match directory.record() {
+        Found::Record(record) if record.state.is_active() => {
+            record.pins.is_none_or(|pins| Some(pins.generation) != number || pins.policy != today)
+        }
+        Found::Record(_) | Found::None | Found::Unknown(_) => false,
+    };
+    let of_agent = instance::list().into_iter().filter(|(name, ..)| name == agent);
+    of_agent.filter(|(.., directory)| is_meant(directory)).map(|(_, instance, _)| instance).collect()
 }
 
 /// Lets the version that each running instance has and another one monitor it.

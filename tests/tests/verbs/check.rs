@@ -23,10 +23,16 @@ fn check_says_what_is_right_and_what_this_node_offers() {
         json!({ "path": dummy, "refused": null, "mistakes": [], "misfits": [], "warnings": [] })
     );
     assert_eq!(known["policies"].as_array().unwrap().len(), 2);
-    for layer in ["user", "plugins", "cgroup"] {
+    for layer in ["user", "plugins", "cgroup", "memory", "tasks"] {
         assert!(known["node"][layer].is_string(), "{layer}: {known}");
     }
     assert!(known["node"]["plugins"].as_str().unwrap().contains("system calls, no rights"), "{known}");
+    for limit in ["memory", "tasks"] {
+        let said = known["node"][limit].as_str().unwrap();
+        let is_known =
+            ["limited by control group: ", "weaker: not limited, "].iter().any(|start| said.starts_with(start));
+        assert!(is_known && ran.stdout.contains(&format!("  {limit:16} {said}\n")), "{said}: {ran:#?}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod listed;
 mod lost;
 mod place;
 mod roots;
+mod standing;
 mod swap;
 mod typed;
 mod usage;

@@ -7,6 +7,8 @@ use std::fs::{self, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
+
 use super::unit::transient;
 use crate::sandbox::confinement::Limits;
 
@@ -132,16 +134,50 @@ fn limit(tracking: &Path, what: &str, most: u64) -> Option<PathBuf> {
 /// Has a controller offered to the groups below ours. False if the hierarchy does not have it.
 fn offer(ours: &Path, controller: &str) -> bool {
     let Some(root) = ours.parent() else { return false };
-    let has = |group: &Path, file: &str| {
-        fs::read_to_string(group.join(file)).is_ok_and(|words| words.split_whitespace().any(|word| word == controller))
-    };
-    if !has(root, "cgroup.controllers") {
+    if !has(root, "cgroup.controllers", controller) {
         return false;
     }
     [root, ours].iter().all(|group| {
-        has(group, "cgroup.subtree_control")
+        has(group, "cgroup.subtree_control", controller)
             || fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok()
     })
+}
+
+/// Whether a limit could be set on the trees of programs here, which are tracked below `ours`. Looks only: what [`limit`]
+/// would do.
+pub fn is_limiting(ours: &Path, what: &str) -> bool {
+    let of_v1 = V1.iter().filter(|row| row.0 == what).map(|row| Path::new(row.1)).any(|root| {
+        let place = root.join(OURS);
+        root.join("cgroup.procs").exists() && may_write(if place.is_dir() { &place } else { root })
+    });
+    of_v1 || is_limiting_by_itself(ours, what)
+}
+
+/// The same where the hierarchy that tracks limits as well.
+fn is_limiting_by_itself(ours: &Path, what: &str) -> bool {
+    let offers = |group: &Path, controller: &str| {
+        let file = group.join("cgroup.subtree_control");
+        // Only the first group of all may have members and limits below it.
+        let is_free = || !group.join("cgroup.type").exists() || is_empty(&group.join("cgroup.procs"));
+        has(group, "cgroup.subtree_control", controller) || may_write(&file) && is_free()
+    };
+    V2.iter().filter(|row| row.0 == what).any(|(_, controller, _)| {
+        let root = ours.parent().filter(|root| has(root, "cgroup.controllers", controller));
+        root.is_some_and(|root| offers(root, controller) && (!ours.exists() || offers(ours, controller)))
+    })
+}
+
+fn may_write(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK).is_ok()
+}
+
+fn is_empty(list: &Path) -> bool {
+    fs::read_to_string(list).is_ok_and(|pids| pids.trim().is_empty())
+}
+
+/// Whether a word stands in a file of a group.
+fn has(group: &Path, file: &str, word: &str) -> bool {
+    fs::read_to_string(group.join(file)).is_ok_and(|words| words.split_whitespace().any(|known| known == word))
 }
 
 /// Puts this process, a keeper, out of whatever group the cluster's daemon lives in.
@@ -187,10 +223,17 @@ mod tests {
         ] {
             fs::write(group.join(file), words).unwrap();
         }
+        let could = ["memory", "tasks", "cpu"].map(|what| is_limiting_by_itself(&ours, what));
         let made = make(Some(&ours.join("x")), &asked, &asked);
         let set = fs::read_to_string(ours.join("x/pids.max"));
         let offered = fs::read_to_string(ours.join("cgroup.subtree_control"));
+        // Below a group that has members nothing can be limited, unless it is already.
+        fs::write(place.join("cgroup.type"), "domain").unwrap();
+        fs::write(place.join("cgroup.procs"), "1").unwrap();
+        let full = ["memory", "tasks"].map(|what| is_limiting_by_itself(&ours, what));
         let _ = fs::remove_dir_all(&place);
+        assert_eq!(could, [true, true, false]);
+        assert_eq!(full, [false, true]);
         assert_eq!(made, Ok(vec![ours.join("x/cgroup.procs")]));
         assert_eq!((set.unwrap(), offered.unwrap()), ("7".to_owned(), "+pids".to_owned()));
         // Nowhere to make one.

@@ -5,7 +5,7 @@
 
 mod command;
 mod daemon;
-mod group;
+pub mod group;
 pub mod keeper;
 mod rate;
 pub mod traces;

@@ -3,6 +3,7 @@
 pub(super) mod damage;
 mod fit;
 mod narrow;
+pub(super) mod node;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,8 @@ use anyhow::{Result, bail};
 
 use self::damage::Damage;
 use self::fit::Misfit;
-use super::{Format, here, private};
-use crate::capability::program::{self, tree, unit};
+use super::{Format, here};
+use crate::capability::program::{self, unit};
 use crate::capability::{endpoint, path};
 use crate::ocf::description::{AgentName, Profile};
 use crate::policy::{
@@ -22,7 +23,6 @@ use crate::policy::{
 };
 use crate::sandbox::layers;
 use crate::store::{self, Generation, install};
-use crate::sys::user;
 
 #[derive(clap::Args)]
 #[command(
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
     } else {
         named.iter().map(|path| (path.clone(), elsewhere(path, component.as_ref()))).collect()
     };
-    let layers = node();
+    let layers = node::node();
     let (agents, list) =
         if named.is_empty() { (damage::all(), damage::of_list()) } else { (BTreeMap::new(), Vec::new()) };
     let failed = checked.iter().any(|(_, checked)| checked.is_wrong() || arguments.strict && checked.is_warned())
@@ -72,8 +72,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
         let policies: Vec<_> = checked
             .iter()
             .map(|(path, checked)| {
-                let warnings: Vec<_> =
-                    checked.warnings.iter().map(|warning| told(&warning.told, warning.risk)).collect();
+                let warnings: Vec<_> = checked.warnings.iter().map(told).collect();
                 let misfits: Vec<_> = checked.misfits.iter().map(Misfit::told).collect();
                 serde_json::json!({
                     "path": path, "refused": checked.refused, "mistakes": checked.mistakes,
@@ -182,9 +181,10 @@ pub(super) fn must_be_good(text: &str, path: &Path) -> Result<()> {
 }
 
 /// What programs are told of a danger.
-fn told(diagnostic: &Diagnostic, risk: &str) -> serde_json::Value {
+pub(super) fn told(warning: &Warning) -> serde_json::Value {
+    let diagnostic = &warning.told;
     serde_json::json!({
-        "risk": risk,
+        "risk": warning.risk,
         "line": diagnostic.line, "column": diagnostic.column,
         "message": diagnostic.message, "hint": diagnostic.hint,
     })
@@ -242,29 +242,25 @@ fn in_place(agent: &AgentName, number: u32) -> Checked {
         Ok(policy) => policy,
         Err(mistakes) => return Checked::mistaken(&mistakes),
     };
-    let OnThisNode { lacking, units } = on_this_node(&policy);
+    let OnThisNode { lacking, warnings } = on_this_node(&policy, &text, path);
     let refused =
         (!lacking.is_empty()).then(|| format!("{}: not on this node: {}", path.display(), lacking.join("; ")));
     // What cannot be read is damage, and told as such.
     let generation = store::generation(agent, number).ok();
     let misfits = generation.map(|generation| fit::misfits(&policy, &text, path, &generation)).unwrap_or_default();
-    let mut warnings = lint::warnings(&policy, &text, path);
-    for (label, facts) in units {
-        warnings.extend(lint::of_unit(&policy, &label, facts, &text, path));
-    }
     Checked { refused, mistakes: Vec::new(), misfits, warnings }
 }
 
-/// What of a policy is on this node.
+/// What is to be said of a policy on this node.
 pub(super) struct OnThisNode {
-    /// What is not: programs, directories, users, layers that it requires, units.
+    /// What is not there: programs, directories, users, layers that it requires, units.
     pub(super) lacking: Vec<String>,
-    /// Units that are, by label.
-    units: Vec<(String, UnitFacts)>,
+    /// What somebody could do with what it grants, and with the units that are there.
+    pub(super) warnings: Vec<Warning>,
 }
 
-/// Looks for what a policy names.
-pub(super) fn on_this_node(policy: &Policy) -> OnThisNode {
+/// Looks for what a policy names. `text` is what it was read from, `path` is for messages.
+pub(super) fn on_this_node(policy: &Policy, text: &str, path: &Path) -> OnThisNode {
     let programs = policy.programs.iter().flat_map(|(label, program)| {
         let lacking = program::lacking(program, label, policy).into_iter();
         lacking.map(|what| match what.contains(program::NOT_SAFE) {
@@ -280,8 +276,11 @@ pub(super) fn on_this_node(policy: &Policy) -> OnThisNode {
     let units = policy.units.iter().map(|(label, bound)| (label.clone(), unit::examine(bound, label, &manager)));
     let (found, missing): (Vec<_>, Vec<_>) = units.partition(|(_, found)| found.is_ok());
     let missing = missing.into_iter().filter_map(|(_, found)| found.err());
-    let facts = found.into_iter().filter_map(|(label, found)| Some((label, facts_of(&found.ok()?))));
-    OnThisNode { lacking: [lacking, missing.collect::<Vec<_>>()].concat(), units: facts.collect() }
+    let mut warnings = lint::warnings(policy, text, path);
+    for (label, found) in found.into_iter().filter_map(|(label, found)| Some((label, found.ok()?))) {
+        warnings.extend(lint::of_unit(policy, &label, facts_of(&found), text, path));
+    }
+    OnThisNode { lacking: [lacking, missing.collect::<Vec<_>>()].concat(), warnings }
 }
 
 /// What is to be known of a unit to say what somebody could do with it.
@@ -292,28 +291,4 @@ fn facts_of(found: &ocf_wasm_units::Unit) -> UnitFacts {
         restarts: found.restart != "no",
         is_enabled: found.file_state.starts_with("enabled"),
     }
-}
-
-/// What this node offers, by name.
-fn node() -> Vec<(&'static str, String)> {
-    let alone = user::is_alone();
-    // A root that nobody named is only there to look from: it says nothing of the node.
-    let is_made_up = private::has_invented_user() && !here::is_private();
-    let user = match user::account(user::OURS).filter(|_| !is_made_up) {
-        _ if alone => "one user only: plugins and programs run as you".to_owned(),
-        Some(user) => format!("plugins run as {} ({})", user::OURS, user.uid),
-        None => here::said(&format!("there is no user {}: `ocf-wasm install` makes it", user::OURS)),
-    };
-    let groups = tree::cgroup_root();
-    let found = layers::layers(groups.as_deref());
-    let mut all = vec![("user", user), ("plugins", layers::of_plugins())];
-    all.extend(found.into_iter().map(|found| (found.layer.word(), found.text)));
-    all.push((
-        "daemons",
-        match unit::transient::offered(&unit::manager::Manager::default()) {
-            Ok(()) => format!("kept by units of systemd, in {}", ocf_wasm_units::SLICE),
-            Err(why) => format!("kept by the agent's own processes: {why}"),
-        },
-    ));
-    all
 }
