@@ -247,8 +247,9 @@ pub struct Action<'a> {
 }
 
 impl<'a> Action<'a> {
-    /// Gives a parameter.
+    /// Gives a parameter, in the place of a value that it was given before.
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.parameters.retain(|(given, _)| given != name);
         self.parameters.push((name.to_owned(), value.to_string()));
         self
     }

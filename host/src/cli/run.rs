@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use super::record::Tape;
 use super::{Format, here, replay};
 use crate::instance::{Directory, History};
-use crate::ocf::description::{AgentName, Profile};
+use crate::ocf::description::{AgentName, Profile, is_secret};
 use crate::ocf::parameter::duration_ms;
 use crate::store::{self, install};
 use crate::sys::interrupt;
@@ -97,6 +97,22 @@ pub(super) fn parameter(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// Refuses a parameter that is given more than once: one of its values would not count, and nobody would see which.
+///
+/// # Errors
+/// Wrong usage of the verb.
+pub(super) fn given_once(verb: &str, parameters: &[(String, String)]) -> Result<()> {
+    for (number, (name, last)) in parameters.iter().enumerate() {
+        let Some((_, first)) = parameters[..number].iter().find(|(earlier, _)| earlier == name) else { continue };
+        let [first, last] = [first, last].map(|value| if is_secret(name) { "..." } else { value });
+        return super::usage(
+            verb,
+            format!("-p {name}={first} and -p {name}={last}: a parameter has one value; leave one of them out"),
+        );
+    }
+    Ok(())
+}
+
 fn milliseconds(text: &str) -> Result<u64> {
     duration_ms(text).context("a time such as 500ms, 10s or 2min is expected")
 }
@@ -110,6 +126,7 @@ fn time_to_act(text: &str) -> Result<u64> {
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    given_once("run", &arguments.parameters)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     if let Some(file) = &arguments.replay {
         return again(arguments, file, format);

@@ -255,3 +255,25 @@ fn a_component_that_is_not_there_is_missing_before_it_is_unsigned() {
     bad(&host.run(&["install", "/nowhere/web.wasm"]), &["/nowhere/web.wasm: No such file"]);
     bad(&host.run(&["install", text(&plugin("dummy"))]), &["carries no signature", "--allow-unsigned"]);
 }
+
+/// The last one would count, and nobody would see it.
+#[test]
+fn a_parameter_that_is_given_twice_is_refused() {
+    let host = TestHost::new();
+    let (dummy, recording) = (plugin("dummy"), host.path().join("recording.json"));
+    let dummy = text(&dummy);
+    for verb in [&["run", dummy, "start"][..], &["run", dummy, "start", "--replay", text(&recording)], &["test", dummy]]
+    {
+        let ran = host.run(&[verb, &["-p", "fake=a", "--param", "op_sleep=0", "-p", "fake=b"]].concat());
+        let says = "-p fake=a and -p fake=b: a parameter has one value; leave one of them out";
+        assert!(ran.code == 2 && ran.stderr.contains(says), "{verb:?}: {ran:#?}");
+        let ran = host.run(&[verb, &["-p", "password=x1", "-p", "password=x2"]].concat());
+        assert!(ran.code == 2 && !ran.stderr.contains("x1") && !ran.stderr.contains("x2"), "{verb:?}: {ran:#?}");
+        assert!(ran.stderr.contains("-p password=... and -p password=...: "), "{verb:?}: {ran:#?}");
+    }
+    assert!(!host.path().join("lib/agents").join(DUMMY).exists());
+    // Two parameters are two.
+    host.policy(DUMMY, &policy_of("dummy"));
+    let _ = good(host.run(&["run", dummy, "start", "-p", "fake=a", "-p", "op_sleep=0"]));
+    let _ = good(host.run(&["run", dummy, "stop"]));
+}

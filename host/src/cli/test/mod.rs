@@ -25,7 +25,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use super::Format;
-use super::run::{install_here, parameter, replace_policy};
+use super::run::{given_once, install_here, parameter, replace_policy};
 use crate::instance::{self, Found};
 use crate::store::{self, install};
 use crate::sys::interrupt;
@@ -182,6 +182,7 @@ fn ensure_nothing_runs() -> Result<()> {
 }
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> Result<ExitCode> {
+    given_once("test", &arguments.parameters)?;
     let component = arguments.component.as_deref().context("a component")?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let examined = install::examine(component)?;
