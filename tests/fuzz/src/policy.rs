@@ -30,7 +30,9 @@ pub(crate) fn run(data: &[u8]) {
             );
             assert_within_limits(&policy);
             assert_filled(&policy, text);
-            lint::warnings(&policy, text, path).iter().for_each(|warning| assert_told(&warning.told, text));
+            lint::warnings(&policy, &lint::Links::new(), text, path)
+                .iter()
+                .for_each(|warning| assert_told(&warning.told, text));
         }
         Err(diagnostic) => {
             assert_told(&diagnostic, text);

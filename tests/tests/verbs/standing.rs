@@ -79,3 +79,23 @@ fn a_dry_run_names_the_running_instances_that_would_be_moved() {
     assert!(would(text(&first), &[]).is_empty());
     let _ = host.action(DUMMY, "stop").instance("one").is(0);
 }
+
+/// Whoever reads the policy sees a harmless name.
+#[test]
+fn a_link_to_a_program_that_runs_others_is_told_on_the_node_where_it_is_one() {
+    let host = TestHost::with(&["dummy"]);
+    let link = host.path().join("tool");
+    std::os::unix::fs::symlink("/usr/bin/find", &link).unwrap();
+    let policy = format!(
+        "format = 1\n[program.x]\nprogram = \"{}\"\nargv = [{{ slot = \"s\", name = {{}} }}]\nlifetime = \"action\"\nuser = \"nobody\"\n",
+        link.display()
+    );
+    host.policy(DUMMY, &policy);
+    let says = "tool (find) runs other programs when it is told to";
+    assert!(host.run(&["check"]).stdout.contains(says));
+    assert!(good(host.run(&["install", text(&plugin("dummy")), "--allow-unsigned"])).stdout.contains(says));
+    // A file that is named may be meant for another node.
+    let file = host.path().join("p.toml");
+    std::fs::write(&file, &policy).unwrap();
+    assert!(!good(host.run(&["check", text(&file)])).stdout.contains("(find)"));
+}

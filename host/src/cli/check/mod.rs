@@ -220,7 +220,7 @@ fn elsewhere(path: &Path, component: Option<&Generation>) -> Checked {
     match Policy::parse_all(&text, path) {
         Ok(policy) => Checked {
             misfits: component.map(|component| fit::misfits(&policy, &text, path, component)).unwrap_or_default(),
-            warnings: lint::warnings(&policy, &text, path),
+            warnings: lint::warnings(&policy, &lint::Links::new(), &text, path),
             ..Checked::default()
         },
         Err(mistakes) => Checked::mistaken(&mistakes),
@@ -276,11 +276,20 @@ pub(super) fn on_this_node(policy: &Policy, text: &str, path: &Path) -> OnThisNo
     let units = policy.units.iter().map(|(label, bound)| (label.clone(), unit::examine(bound, label, &manager)));
     let (found, missing): (Vec<_>, Vec<_>) = units.partition(|(_, found)| found.is_ok());
     let missing = missing.into_iter().filter_map(|(_, found)| found.err());
-    let mut warnings = lint::warnings(policy, text, path);
+    let mut warnings = lint::warnings(policy, &links(policy), text, path);
     for (label, found) in found.into_iter().filter_map(|(label, found)| Some((label, found.ok()?))) {
         warnings.extend(lint::of_unit(policy, &label, facts_of(&found), text, path));
     }
     OnThisNode { lacking: [lacking, missing.collect::<Vec<_>>()].concat(), warnings }
+}
+
+/// What the programs of a policy are here, where that is another name than the policy's.
+fn links(policy: &Policy) -> lint::Links {
+    let of = |path: String| {
+        let real = std::fs::canonicalize(&path).ok()?.to_str()?.to_owned();
+        (real != path).then_some((path, real))
+    };
+    lint::programs(policy).into_iter().filter_map(of).collect()
 }
 
 /// What is to be known of a unit to say what somebody could do with it.

@@ -3,6 +3,7 @@
 //! A policy is the operator's word, so nothing here refuses: `check` and `install` say it, and the operator decides.
 //! What must never enter here: a pattern that the format does not have, or a sentence for what every daemon needs.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 mod grants;
@@ -45,13 +46,21 @@ pub struct Warning {
     pub told: Diagnostic,
 }
 
+/// The files that paths of programs lead to on a node, through links, where they are others.
+pub type Links = BTreeMap<String, String>;
+
 /// Says what somebody could do with what a policy grants, in the order of the file. `text` is what `policy` was read
-/// from, `path` is for messages.
-pub fn warnings(policy: &Policy, text: &str, path: &Path) -> Vec<Warning> {
-    let found = RISKS.iter().flat_map(|risk| find(risk, policy).into_iter().chain(grants::find(risk, policy)));
+/// from, `path` is for messages. `links` are those of the programs that it names: none where no node is meant.
+pub fn warnings(policy: &Policy, links: &Links, text: &str, path: &Path) -> Vec<Warning> {
+    let found = RISKS.iter().flat_map(|risk| find(risk, policy, links).into_iter().chain(grants::find(risk, policy)));
     let mut told: Vec<Warning> = found.filter_map(|found| tell(&found, text, path)).collect();
     told.sort_by_key(|warning| (warning.told.line, warning.told.column));
     told
+}
+
+/// The programs that a policy names in its own words.
+pub fn programs(policy: &Policy) -> Vec<String> {
+    policy.programs.values().flat_map(|program| words(&program.program)).collect()
 }
 
 /// The table, for who shows it: the name of each danger, what somebody could do, what to write instead.
@@ -160,6 +169,15 @@ pub(super) fn is_among(name: &str, list: &[&str]) -> bool {
     })
 }
 
+/// What a program is called in a list: by the name that stands in the policy, or by that of the file that this leads to.
+fn listed(path: &str, names: &[&str], links: &Links) -> Option<String> {
+    if is_among(base(path), names) {
+        return Some(base(path).to_owned());
+    }
+    let real = base(links.get(path)?);
+    (is_among(real, names) && !is_among(real, &names::BY_NAME)).then(|| format!("{} ({real})", base(path)))
+}
+
 fn is_root(user: &str) -> bool {
     matches!(user, "root" | "0")
 }
@@ -209,7 +227,7 @@ fn unseen(program: &Program, value: &Open<'_>) -> Option<String> {
     is_hidden.then(|| format!("what is below {}", under.display()))
 }
 
-fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
+fn find(risk: &'static Risk, policy: &Policy, links: &Links) -> Vec<Found> {
     let mut all = Vec::new();
     let mut add =
         |steps: Vec<String>, who: String, what: String, user: String| all.push(Found { risk, steps, who, what, user });
@@ -225,7 +243,7 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
         };
         match &risk.pattern {
             Pattern::Open(names) => {
-                let Some(word) = words(&program.program).into_iter().find(|word| is_among(base(word), names)) else {
+                let Some(called) = words(&program.program).iter().find_map(|path| listed(path, names, links)) else {
                     continue;
                 };
                 // A word of a list is as good as one that is written out.
@@ -233,9 +251,9 @@ fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
                     .iter()
                     .find(|value| !matches!(value.kind, Kind::OneOf(_) | Kind::Port { .. } | Kind::Integer { .. }));
                 if let Some(value) = loose {
-                    add(value.steps.clone(), value.who(), base(&word).to_owned(), user);
+                    add(value.steps.clone(), value.who(), called, user);
                 } else if program.input {
-                    add(at(&["program", label, "input"]), "the plugin".to_owned(), base(&word).to_owned(), user);
+                    add(at(&["program", label, "input"]), "the plugin".to_owned(), called, user);
                 }
             }
             Pattern::Root => {

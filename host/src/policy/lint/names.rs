@@ -3,7 +3,7 @@
 //! A `*` at the end of a program's name stands for a version; at either end of a variable's, for anything.
 
 /// Programs that run what they are told in a language.
-pub(in crate::policy) const INTERPRETERS: [&str; 38] = [
+pub(in crate::policy) const INTERPRETERS: [&str; 43] = [
     "sh",
     "ash",
     "bash",
@@ -42,10 +42,15 @@ pub(in crate::policy) const INTERPRETERS: [&str; 38] = [
     "escript",
     "deno",
     "bun",
+    "mksh",
+    "lksh",
+    "yash",
+    "rbash",
+    "toybox",
 ];
 
 /// Programs that run other programs, as a part of their work or in the place of themselves.
-pub(super) const STARTERS: [&str; 82] = [
+pub(super) const STARTERS: [&str; 105] = [
     "env",
     "xargs",
     "find",
@@ -84,7 +89,7 @@ pub(super) const STARTERS: [&str; 82] = [
     "tar",
     "zip",
     "vi",
-    "vim",
+    "vim*",
     "nano",
     "emacs",
     "less",
@@ -128,6 +133,29 @@ pub(super) const STARTERS: [&str; 82] = [
     "ansible*",
     "parallel",
     "entr",
+    "pkexec",
+    "doas",
+    "sudoedit",
+    "sg",
+    "newgrp",
+    "ex",
+    "view",
+    "nvim",
+    "vimdiff",
+    "gvim",
+    "rvim",
+    "ssh-agent",
+    "capsh",
+    "systemd-nspawn",
+    "runc",
+    "crun",
+    "ctr",
+    "crictl",
+    "nerdctl",
+    "cpio",
+    "tcpdump",
+    "service",
+    "invoke-rc.d",
 ];
 
 /// Programs that change what their arguments name.
@@ -170,7 +198,7 @@ pub(super) const KILLERS: [&str; 6] = ["kill", "pkill", "killall", "skill", "fus
 
 /// Programs that connect to what their arguments name.
 pub(super) const CLIENTS: [&str; 12] =
-    ["curl", "wget", "nc", "ncat", "netcat", "socat", "telnet", "ftp", "sftp", "nmap", "dig", "mail"];
+    ["curl", "wget", "nc*", "ncat", "netcat", "socat", "telnet", "ftp", "sftp", "nmap", "dig", "mail"];
 
 /// Variables that say which code or settings a program loads; filled in from outside.
 pub(super) const VARIABLES: [&str; 39] = [
@@ -226,3 +254,6 @@ pub(super) const PACKAGERS: [&str; 17] = [
     "dpkg", "dpkg-deb", "rpm", "apt", "apt-get", "aptitude", "dnf", "yum", "zypper", "pacman", "apk", "snap",
     "flatpak", "pip*", "gem", "npm", "cargo",
 ];
+
+/// Programs that do what the name says by which they are called: what leads to one of these is known by its own name alone.
+pub(super) const BY_NAME: [&str; 5] = ["busybox", "toybox", "coreutils", "systemctl", "killall5"];

@@ -1,6 +1,6 @@
 //! More cases of dangers: what a program sees, which rights of root's and which groups it has.
 
-use super::lint::{found, of};
+use super::lint::{found, found_here, of};
 
 /// As in the other table: the danger, a policy that has it and no other, what is said, and the same policy without it.
 pub(super) const CASES: [(&str, &str, &str, &str); 19] = [
@@ -139,4 +139,40 @@ fn who_is_of_the_cluster_is_told_by_user_and_by_group() {
 fn who_is_root_already_gains_nothing_by_becoming_another() {
     let lines = "program = \"/usr/sbin/nginx\"\nuser = \"root\"\ncapabilities = [\"SETUID\", \"SETGID\"]";
     assert_eq!(found(&of(lines)).into_iter().map(|(risk, _)| risk).collect::<Vec<_>>(), ["root"]);
+}
+
+/// Each of these does more than its own work when it is told to.
+#[test]
+fn what_runs_other_programs_has_many_names() {
+    for (risk, names) in [
+        ("interpreter", "mksh toybox rbash"),
+        (
+            "runs other programs",
+            "pkexec doas sg newgrp ex view nvim vim.basic vim.tiny ssh-agent capsh systemd-nspawn runc ctr crictl nerdctl \
+             cpio tcpdump service",
+        ),
+        ("talks to any host", "nc.openbsd nc.traditional"),
+    ] {
+        for name in names.split_whitespace() {
+            let told = found(&of(&format!("program = \"/usr/bin/{name}\"\nargv = [{{ param = \"p\", name = {{}} }}]")));
+            assert_eq!(told.iter().map(|(risk, _)| *risk).collect::<Vec<_>>(), [risk], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_program_is_known_by_what_it_leads_to_as_well() {
+    let of = |name: &str, real: &str| {
+        let path = format!("/usr/bin/{name}");
+        let links = [(path.clone(), format!("/usr/bin/{real}"))].into();
+        found_here(&of(&format!("program = \"{path}\"\nargv = [{{ slot = \"s\", name = {{}} }}]")), &links)
+    };
+    let told =
+        "6:9 editor (nano) runs other programs when it is told to: the plugin can make it run any program as nobody";
+    assert_eq!(of("editor", "nano"), [("runs other programs", told.to_owned())]);
+    assert!(of("awk", "mawk")[0].1.starts_with("6:9 awk is an interpreter"));
+    // What these do is said by the name by which they are called.
+    assert_eq!(of("pidof", "killall5"), []);
+    assert_eq!(of("true", "busybox"), []);
+    assert_eq!(of("editor", "editor.real"), []);
 }

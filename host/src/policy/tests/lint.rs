@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::super::lint::{RISKS, UnitFacts, of_unit, replaceable, warnings};
+use super::super::lint::{Links, RISKS, UnitFacts, of_unit, replaceable, warnings};
 use super::dangers;
 use super::*;
 
 pub(super) fn found(text: &str) -> Vec<(&'static str, String)> {
+    found_here(text, &Links::new())
+}
+
+/// The same on a node where programs lead elsewhere.
+pub(super) fn found_here(text: &str, links: &Links) -> Vec<(&'static str, String)> {
     let policy = parse(text).unwrap_or_else(|wrong| panic!("{wrong}"));
     let of = |w: super::super::lint::Warning| (w.risk, format!("{}:{} {}", w.told.line, w.told.column, w.told.message));
-    warnings(&policy, text, Path::new("/p.toml")).into_iter().map(of).collect()
+    warnings(&policy, links, text, Path::new("/p.toml")).into_iter().map(of).collect()
 }
 
 pub(super) fn of(lines: &str) -> String {
