@@ -81,8 +81,11 @@ with them. The name stands in `-o json`.
 ",
     );
     for (name, sentence, instead) in lint::table() {
-        let sentence =
-            sentence.replace("{who}", "*who sets the value*").replace("{what}", "*it*").replace("{user}", "*its user*");
+        let sentence = sentence
+            .replace("{who}", "*who sets the value*")
+            .replace("{what}", "*it*")
+            .replace("{user}", "*its user*")
+            .replace("{lacks}", "*NoNewPrivileges=yes and the like*");
         let _ = writeln!(page, "| {name} | {} | {} |", cell(&sentence), cell(instead));
     }
     page

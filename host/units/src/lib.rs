@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The version of these words, the binary's second argument. Whoever changes one of them counts it up: what one side means
 /// the other would take for something else.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The exit status of a binary that has words of another version.
 pub const OTHER_VERSION: u8 = 3;
 /// Bytes of the longest word.
@@ -105,6 +105,10 @@ pub struct Unit {
     pub no_new_privileges: bool,
     /// What of the system is read-only to it: `no` for nothing.
     pub protect_system: String,
+    /// Whether it has directories of temporary files of its own.
+    pub private_tmp: bool,
+    /// The capabilities that it can have at most, a bit for each number of `linux/capability.h`.
+    pub capabilities: u64,
     /// Its control group below the root of systemd's hierarchy; empty if it has none.
     pub group: String,
 }
@@ -151,6 +155,8 @@ mod tests {
             user: text("r"),
             no_new_privileges: true,
             protect_system: text("s"),
+            private_tmp: false,
+            capabilities: 7,
             group: text("t"),
         };
         let tells = [
@@ -162,10 +168,10 @@ mod tests {
         ];
         let said = [postcard::to_allocvec(&asks), postcard::to_allocvec(&tells)].map(|bytes| bytes.unwrap());
         let said = said.map(|bytes| bytes.escape_ascii().to_string());
-        let of_version_1 = [
+        let of_version_2 = [
             r"\x00\x01f\x01\x01g\x02\x01h\x03\x01i\x04\x05\x01a\x01b\x01c\x02\x01d\x01e\x01\x02\x01\x03",
-            r"\x00\x01j\x01k\x01l\x01m\x01n\x01\x00\x01\x01o\x04\n\x0c\x01p\x01q\x01r\x01\x01s\x01t\x01\x01u\x02\x03\x01v\x01w\x04\x01x",
+            r"\x00\x01j\x01k\x01l\x01m\x01n\x01\x00\x01\x01o\x04\n\x0c\x01p\x01q\x01r\x01\x01s\x00\x07\x01t\x01\x01u\x02\x03\x01v\x01w\x04\x01x",
         ];
-        assert_eq!((VERSION, said.each_ref().map(String::as_str)), (1, of_version_1), "count VERSION up");
+        assert_eq!((VERSION, said.each_ref().map(String::as_str)), (2, of_version_2), "count VERSION up");
     }
 }

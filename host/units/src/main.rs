@@ -224,6 +224,9 @@ async fn look(bus: &Connection, name: &str) -> zbus::Result<Unit> {
         user: text("User"),
         no_new_privileges: is("NoNewPrivileges"),
         protect_system: text("ProtectSystem"),
+        private_tmp: is("PrivateTmp"),
+        // What cannot be read is no bound.
+        capabilities: take::<u64>(&known, "CapabilityBoundingSet").unwrap_or(u64::MAX),
         group: text("ControlGroup"),
     })
 }

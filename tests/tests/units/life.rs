@@ -161,16 +161,34 @@ fn check_says_what_is_dangerous_of_a_unit() {
         return;
     }
     let node = Node::new("check");
-    let risks = || {
+    let warnings = || {
         let checked = node.machine.run(&["ocf-wasm", "-o", "json", "check"]).json();
-        let warnings = checked["policies"][0]["warnings"].as_array().unwrap().clone();
-        warnings.iter().map(|w| w["risk"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        checked["policies"][0]["warnings"].as_array().unwrap().clone()
+    };
+    let risks = || warnings().iter().map(|w| w["risk"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let lacks = || {
+        let message = warnings().first().map(|w| w["message"].as_str().unwrap().to_owned()).unwrap_or_default();
+        message.split_once("does not say ").map(|(_, rest)| rest.split(':').next().unwrap().to_owned())
     };
     node.greeter("greeter.service", 5605, "", "Restart=on-failure");
     node.machine.must(&["systemctl", "enable", "greeter"]);
     assert_eq!(risks(), ["unit without a sandbox", "unit that restarts", "unit that starts at boot"]);
     node.machine.must(&["systemctl", "disable", "greeter"]);
-    node.greeter("greeter.service", 5605, "", "NoNewPrivileges=yes\nProtectSystem=strict");
+    let all = "NoNewPrivileges=yes, ProtectSystem=full, PrivateTmp=yes, CapabilityBoundingSet=";
+    node.greeter("greeter.service", 5605, "", "");
+    assert_eq!(lacks().as_deref(), Some(all));
+    // One of them is not all of them, and what leaves /etc open is none.
+    node.greeter("greeter.service", 5605, "", "ProtectSystem=yes");
+    assert_eq!(lacks().as_deref(), Some(all));
+    node.greeter("greeter.service", 5605, "", "NoNewPrivileges=yes\nProtectSystem=strict\nPrivateTmp=yes");
+    assert_eq!(lacks().as_deref(), Some("CapabilityBoundingSet="));
+    let bounded = "CapabilityBoundingSet=CAP_NET_BIND_SERVICE";
+    node.greeter(
+        "greeter.service",
+        5605,
+        "",
+        &format!("NoNewPrivileges=yes\nProtectSystem=full\nPrivateTmp=yes\n{bounded}"),
+    );
     assert_eq!(risks(), [""; 0]);
     node.greeter("greeter.service", 5605, "", "User=nobody");
     assert_eq!(risks(), [""; 0]);

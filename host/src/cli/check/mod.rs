@@ -278,7 +278,7 @@ pub(super) fn on_this_node(policy: &Policy, text: &str, path: &Path) -> OnThisNo
     let missing = missing.into_iter().filter_map(|(_, found)| found.err());
     let mut warnings = lint::warnings(policy, &links(policy), text, path);
     for (label, found) in found.into_iter().filter_map(|(label, found)| Some((label, found.ok()?))) {
-        warnings.extend(lint::of_unit(policy, &label, facts_of(&found), text, path));
+        warnings.extend(lint::of_unit(policy, &label, &facts_of(&found), text, path));
     }
     OnThisNode { lacking: [lacking, missing.collect::<Vec<_>>()].concat(), warnings }
 }
@@ -294,9 +294,18 @@ fn links(policy: &Policy) -> lint::Links {
 
 /// What is to be known of a unit to say what somebody could do with it.
 fn facts_of(found: &ocf_wasm_units::Unit) -> UnitFacts {
+    /// Who has `CAP_SYS_ADMIN` has all.
+    const SYS_ADMIN: u64 = 1 << 21;
     let is_root = matches!(found.user.as_str(), "" | "root" | "0");
+    let has = [
+        ("NoNewPrivileges=yes", found.no_new_privileges),
+        ("ProtectSystem=full", matches!(found.protect_system.as_str(), "full" | "strict")),
+        ("PrivateTmp=yes", found.private_tmp),
+        ("CapabilityBoundingSet=", found.capabilities & SYS_ADMIN == 0),
+    ];
+    let lacks = has.into_iter().filter(|(_, has)| is_root && !has).map(|(what, _)| what);
     UnitFacts {
-        is_unconfined: is_root && !found.no_new_privileges && found.protect_system == "no",
+        lacks: lacks.collect(),
         restarts: found.restart != "no",
         is_enabled: found.file_state.starts_with("enabled"),
     }

@@ -77,6 +77,8 @@ pub fn replaceable(user: &Template) -> String {
 fn tell(found: &Found, text: &str, path: &Path) -> Option<Warning> {
     let steps: Vec<&str> = found.steps.iter().map(String::as_str).collect();
     let sentence = found.risk.sentence.replace("{who}", &found.who).replace("{what}", &found.what);
+    // Of a unit nobody from outside sets a value: it is what the unit itself lacks.
+    let sentence = sentence.replace("{lacks}", &found.who);
     let warning = place::point(text, path, &steps, Severity::Warning, sentence.replace("{user}", &found.user))?;
     let told = Diagnostic { hint: Some(found.risk.instead.to_owned()), ..warning };
     Some(Warning { risk: found.risk.name, told })

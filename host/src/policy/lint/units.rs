@@ -12,8 +12,8 @@ pub(super) const OF_UNITS: [Risk; 3] = [
     Risk {
         name: "unit without a sandbox",
         pattern: Pattern::Unit,
-        sentence: "{what} runs as root, and its unit takes no right of root's away: whoever finds a hole in it has this node",
-        instead: "User=, or NoNewPrivileges=yes and ProtectSystem=strict in the unit; or a program of the policy, which has nothing that is not granted",
+        sentence: "{what} runs as root, and its unit does not say {lacks}: whoever finds a hole in it has what that would take away, and with it this node",
+        instead: "User= in the unit, or what it lacks, as far as the service works with it; or a program of the policy, which has nothing that is not granted",
     },
     Risk {
         name: "unit that restarts",
@@ -30,10 +30,10 @@ pub(super) const OF_UNITS: [Risk; 3] = [
 ];
 
 /// What the node says of a unit, as far as it is dangerous.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct UnitFacts {
-    /// It runs as root, and nothing of root's is taken away.
-    pub is_unconfined: bool,
+    /// What its unit would say if it took from root what few services need; empty if it does not run as root.
+    pub lacks: Vec<&'static str>,
     /// systemd starts it again by itself.
     pub restarts: bool,
     /// systemd starts it at boot.
@@ -61,12 +61,12 @@ pub(super) fn find(risk: &'static Risk, policy: &Policy) -> Vec<Found> {
 }
 
 /// What is dangerous of a unit on this node. `text` is what `policy` was read from, `path` is for messages.
-pub fn of_unit(policy: &Policy, label: &str, facts: UnitFacts, text: &str, path: &Path) -> Vec<Warning> {
+pub fn of_unit(policy: &Policy, label: &str, facts: &UnitFacts, text: &str, path: &Path) -> Vec<Warning> {
     let Some(unit) = policy.units.get(label) else { return Vec::new() };
-    let is = [facts.is_unconfined, facts.restarts, facts.is_enabled];
+    let is = [!facts.lacks.is_empty(), facts.restarts, facts.is_enabled];
     let found = OF_UNITS.iter().zip(is).filter(|(_, is)| *is).filter_map(|(risk, _)| {
         let steps = ["program", label, "unit"].map(str::to_owned).to_vec();
-        let found = Found { risk, steps, who: String::new(), what: unit.name.clone(), user: String::new() };
+        let found = Found { risk, steps, who: facts.lacks.join(", "), what: unit.name.clone(), user: String::new() };
         tell(&found, text, path)
     });
     found.collect()

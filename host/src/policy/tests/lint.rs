@@ -400,13 +400,14 @@ fn a_unit_is_judged_by_what_the_policy_adds_and_by_what_the_node_says() {
     let text = unit("TITLE = { param = \"p\", text = {} }");
     assert_eq!(found(&text), []);
     let policy = parse(&text).unwrap();
-    let of = |facts| {
+    let of = |facts: &UnitFacts| {
         let told = of_unit(&policy, "x", facts, &text, Path::new("/p.toml")).into_iter();
         told.map(|w| format!("{} {}:{} {}", w.risk, w.told.line, w.told.column, w.told.message)).collect::<Vec<_>>()
     };
-    assert!(of(UnitFacts::default()).is_empty());
-    let all = of(UnitFacts { is_unconfined: true, restarts: true, is_enabled: true });
-    assert!(all[0].starts_with("unit without a sandbox 3:8 x.service runs as root"), "{all:?}");
+    assert!(of(&UnitFacts::default()).is_empty());
+    let all = of(&UnitFacts { lacks: vec!["NoNewPrivileges=yes", "PrivateTmp=yes"], restarts: true, is_enabled: true });
+    let says = "unit without a sandbox 3:8 x.service runs as root, and its unit does not say NoNewPrivileges=yes, PrivateTmp=yes: ";
+    assert!(all[0].starts_with(says), "{all:?}");
     assert!(all[1].starts_with("unit that restarts 3:8 systemd starts x.service again"), "{all:?}");
     assert!(all[2].starts_with("unit that starts at boot 3:8 systemd starts x.service at boot"), "{all:?}");
 }
