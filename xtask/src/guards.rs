@@ -26,7 +26,7 @@ const fn guard(name: &'static str, file: &'static str, test: &'static str) -> Gu
     Guard { name, file, test, escaped: false, tool: false }
 }
 
-const GUARDS: [Guard; 35] = [
+const GUARDS: [Guard; 39] = [
     guard("I1", "invariants", "i01_"),
     guard("I2", "invariants", "i02_"),
     guard("I3", "invariants", "i03_"),
@@ -52,6 +52,10 @@ const GUARDS: [Guard; 35] = [
     guard("I24", "invariants", "i24_"),
     guard("I25", "invariants", "i25_"),
     guard("I26", "confined", "i26_"),
+    guard("program-view", "confined", "what_a_program_reaches"),
+    guard("program-user", "confined", "what_a_program_reaches"),
+    guard("program-landlock", "confined", "what_a_program_reaches"),
+    guard("program-calls", "confined", "what_a_program_reaches"),
     guard("memory", "limits", "memory_is_summed"),
     guard("said", "limits", "a_plugin_may_go_on"),
     guard("lifted", "limits", "what_one_call_takes"),

@@ -130,13 +130,14 @@ fn steps(plan: &Plan) -> Result<std::convert::Infallible, String> {
         // From here on as the first process but one of a namespace of its own.
         init::enter(plan.dies_with).map_err(failed("process namespace"))?;
     }
-    view.enter(plan.prepared.namespaces.contains(&Namespace::Pid)).map_err(failed("view"))?;
+    let is_alone = plan.prepared.namespaces.contains(&Namespace::Pid);
+    guard!("program-view", { view.enter(is_alone).map_err(failed("view"))? });
     // 6. Beyond what bounds can it never come, whatever it executes.
     guard!("I16", { capability::bound(plan.prepared.capabilities).map_err(failed("bounding set"))? });
     // 7. Its user and groups.
     if let Some(identity) = &plan.user {
         capability::keep_over_change_of_user().map_err(failed("capabilities"))?;
-        user::become_user(identity).map_err(failed("user"))?;
+        guard!("program-user", { user::become_user(identity).map_err(failed("user"))? });
     }
     // 8. Exactly the granted capabilities, for root too; those that are granted outlive the exec.
     capability::set(plan.prepared.capabilities).map_err(failed("capabilities"))?;
@@ -148,11 +149,11 @@ fn steps(plan: &Plan) -> Result<std::convert::Infallible, String> {
     nix::sys::prctl::set_no_new_privs().map_err(refused("no_new_privs"))?;
     // 11. No file, socket or TCP port beyond what is granted, wherever it is seen.
     if let Some(domain) = domain {
-        domain.enter().map_err(failed("landlock"))?;
+        guard!("program-landlock", { domain.enter().map_err(failed("landlock"))? });
     }
     // 12. No system call that no service makes.
     for filter in filters {
-        filter.install().map_err(failed("system calls"))?;
+        guard!("program-calls", { filter.install().map_err(failed("system calls"))? });
     }
     // 13. The file that was judged, not a path to it.
     let error = exec::by_descriptor(&plan.program, &plan.argv, &plan.environment);
