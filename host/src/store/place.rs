@@ -51,7 +51,9 @@ pub fn check(agent: &AgentName) -> Result<()> {
     let shown = path(agent);
     ensure!(
         !is_others(agent),
-        "{} is there and not ours\n  install with --replace takes its place and keeps it for `remove` to put back; a monitor finds an agent at any moment",
+        "{} is there and not ours\n  install with --replace takes its place and keeps it for `remove` to put back; a monitor finds an agent at any moment\n  \
+         what that agent has started counts as running only where the plugin asks the service itself, as web-service does; a \
+         resource of another plugin is disabled before, and enabled afterwards",
         shown.display()
     );
     Ok(())

@@ -90,6 +90,7 @@ fn a_plugin_takes_the_place_of_a_shell_agent_while_its_resource_runs() {
             install_policy(node, &format!("ocf-wasm/{name}"), &policy_of(name)).unwrap();
             let refused = install(node, &plugin(name), &[]).unwrap_err().to_string();
             assert!(refused.contains("is there and not ours"), "{refused}");
+            assert!(refused.contains("is disabled before, and enabled afterwards"), "{refused}");
             install(node, &plugin(name), &["--replace"]).unwrap();
         }
     }

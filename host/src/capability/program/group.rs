@@ -143,7 +143,7 @@ fn offer(ours: &Path, controller: &str) -> bool {
     })
 }
 
-/// Whether a limit could be set on the trees of programs here, which are tracked below `ours`. Looks only: what [`limit`]
+/// Whether a limit could be set on the trees of programs here, which are tracked below `ours`. Looks only: what `limit`
 /// would do.
 pub fn is_limiting(ours: &Path, what: &str) -> bool {
     let of_v1 = V1.iter().filter(|row| row.0 == what).map(|row| Path::new(row.1)).any(|root| {
